@@ -1,0 +1,105 @@
+import type { Readable } from "node:stream";
+import type { CompiledConfig } from "../config/compiled.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Secret } from "../lib/secret.ts";
+import type { Isolation, Limits, NetworkMode } from "../protocol/task.ts";
+import type { WatchEvent } from "../protocol/watch.ts";
+
+/**
+ * The control plane as whoever starts it sees it: `main.ts` of the server, `cofferdam exec`, and tests. All state is in
+ * the store and the blob folder; several instances over one folder are fine.
+ */
+export interface ControlPlane {
+  /** Serves HTTP. The address is a path of a unix socket, or host and port (0: any free one). */
+  listen(address: { socketPath: string } | { host: string; port: number }): Promise<ListenAddress>;
+  /** Makes or changes a class. */
+  putResourceClass(resourceClass: ResourceClass): Promise<void>;
+  /** A new token for claiming tasks of a class. It is kept hashed, so this is the one time that it can be read. */
+  createToken(resourceClass: string, nickname: string): Promise<Secret>;
+  /** Starts the workflows of a compiled config. */
+  createPipeline(pipeline: NewPipeline): Promise<{ id: string; number: number }>;
+  /** Everything that happens in it, from its start on; ends after `pipeline-ended`. */
+  watch(pipelineId: string, options: { signal: AbortSignal; output: boolean }): AsyncIterable<WatchEvent>;
+  /** Every task that has not ended is cancelled. Idempotent. */
+  cancelPipeline(pipelineId: string, reason: string): Promise<void>;
+  approve(jobId: string, by: string): Promise<void>;
+  artifacts(pipelineId: string): Promise<StoredArtifact[]>;
+  /** Stops serving. With a grace of 0 ms running calls are cut off. */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+export interface ControlPlaneOptions {
+  /** Holds the database and the blobs. Made when it is missing, with mode 0700. */
+  dataDirectory: string;
+  clock: Clock;
+  /** Which class's queue a job goes to, and what it may use. Undefined: no such class, and the job fails with that said. */
+  route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
+  /** Where `checkout` gets its tree. */
+  sources: SourceProvider;
+  /** pino's level; logs are JSON lines on stderr. */
+  logLevel?: string;
+}
+
+export interface ResourceClass {
+  /** `namespace/name`. */
+  name: string;
+  description?: string;
+}
+
+export interface Route {
+  /** The class whose agents are to claim it. */
+  queue: string;
+  limits: Limits;
+  isolation: Isolation;
+  network: NetworkMode;
+  maxRunTimeMs: number;
+}
+
+export interface NewPipeline {
+  project: Project;
+  config: CompiledConfig;
+  /** The config's text, kept for people. */
+  source: string;
+  vcs: { branch?: string; tag?: string; revision?: string; url?: string };
+  trigger: { type: string; actor: string };
+  /** Only these workflows, or jobs with all that they require. Undefined: everything. */
+  only?: { workflow?: string; job?: string };
+  /** Added to every task's environment, over project variables and under the job's own. */
+  environment: Record<string, string>;
+  /** Of `environment`, the names whose values are masked in output. */
+  secretNames: string[];
+}
+
+export interface Project {
+  /** `vcs/organization/name`. Caches are kept apart by it. */
+  slug: string;
+  name: string;
+}
+
+export interface SourceProvider {
+  /** The tree at the pipeline's revision, `.git` included where there is one, as tar in zstd. */
+  open(request: SourceRequest): Promise<Readable>;
+}
+
+export interface SourceRequest {
+  pipelineId: string;
+  vcs: NewPipeline["vcs"];
+  method: "blobless" | "full" | "shallow";
+  depth?: number;
+  signal: AbortSignal;
+}
+
+export interface ListenAddress {
+  /** `http://…`, to be used with `socketPath` where that is set. */
+  url: string;
+  socketPath?: string;
+}
+
+export interface StoredArtifact {
+  job: string;
+  node: number;
+  path: string;
+  sizeBytes: number;
+  /** Where its bytes lie on this machine. */
+  file: string;
+}

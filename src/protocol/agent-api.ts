@@ -1,0 +1,117 @@
+import { z } from "zod";
+import { Task } from "./task.ts";
+
+/**
+ * HTTP between launch agent and control plane.
+ *
+ * The first four calls have the public shapes of CircleCI's runner API, with fields of ours beside theirs. All others are
+ * ours, under one prefix, and take the task token of the claim: it stands for one attempt of one task, so a token of an
+ * older attempt is answered 409 `stale-attempt` everywhere, an unknown one 401.
+ */
+export const agentApi = {
+  claim: "/api/v3/runner/claim",
+  unclaim: "/api/v3/runner/unclaim",
+  taskConfig: "/api/v2/task/config",
+  fail: "/api/v2/task/event/fail",
+  heartbeat: "/api/agent/v1/heartbeat",
+  /** POST, `?lane=`, body: frames of RecordFrame. */
+  records: "/api/agent/v1/records",
+  /** GET `?key=…&key=…`: archive of the newest prefix match, its key in `cofferdam-cache-key`; 204: none.
+   *  HEAD `?key=`: 200 or 404 for this very key. PUT `?key=`: 201 stored, 200 was there already. */
+  cache: "/api/agent/v1/cache",
+  /** GET: WorkspaceLayers. PUT `?step=`: 201. */
+  workspace: "/api/agent/v1/workspace",
+  /** GET `/:layer`: archive. */
+  workspaceLayer: (layer: string): string => `/api/agent/v1/workspace/${encodeURIComponent(layer)}`,
+  /** PUT `?path=`: the file's bytes. 201. */
+  artifacts: "/api/agent/v1/artifacts",
+  /** PUT `?step=`: JSON of TestResults. 201. */
+  testResults: "/api/agent/v1/test-results",
+  /** GET `?method=&depth=`: archive of the source tree. */
+  source: "/api/agent/v1/source",
+} as const;
+
+export const cacheKeyHeader = "cofferdam-cache-key";
+/** Archives (caches, workspace layers, sources) are tar in zstd. The control plane never opens them. */
+export const archiveMediaType = "application/x-tar+zstd";
+export const framesMediaType = "application/vnd.cofferdam.frames";
+/** Largest body of one records post. */
+export const maxRecordsPostBytes = 8 * 1024 * 1024;
+
+export const ClaimRequest = z.object({
+  /** The agent's name, unique among the agents of its class. Letters, digits, space and `. ( ) - _`. */
+  name: z.string().regex(/^[A-Za-z0-9 .()_-]{1,200}$/, "must contain only letters, numbers, .()_-, and spaces"),
+  hostname: z.string().max(255).default(""),
+  ip: z.string().max(64).optional(),
+  version: z.string().max(100).default(""),
+  /** Chosen by the agent, one a claim: a repeated one is answered with the same task. */
+  claim_id: z.string().max(100).optional(),
+  /** How long the server may hold the call while there is no task. */
+  wait_ms: z.int().min(0).max(60_000).default(0),
+});
+export type ClaimRequest = z.infer<typeof ClaimRequest>;
+
+export const ClaimResponse = z.object({
+  task_token: z.string(),
+  allocation: z.string(),
+  agent_version: z.string(),
+  resource_class: z.string(),
+  is_enterprise: z.boolean(),
+  warning: z.string().optional(),
+  /** From here on ours. */
+  lease_ms: z.int().positive(),
+  task: Task,
+});
+export type ClaimResponse = z.infer<typeof ClaimResponse>;
+
+/** 200, or 409 when the task has been tried three times, or 404 when it is gone. */
+export const UnclaimRequest = z.object({
+  task_id: z.string(),
+  task_token: z.string(),
+  reason: z.string().max(8192).optional(),
+});
+export type UnclaimRequest = z.infer<typeof UnclaimRequest>;
+
+export const FailRequest = z.object({
+  allocation: z.string(),
+  /** Milliseconds since the epoch. */
+  timestamp: z.int(),
+  /** UTF-8 in base64. */
+  message: z.base64(),
+});
+export type FailRequest = z.infer<typeof FailRequest>;
+
+/** Renews the lease. The server may hold the call up to `wait_ms`, and answers at once when the task is to end. */
+export const HeartbeatRequest = z.object({ wait_ms: z.int().min(0).max(30_000).default(0) });
+export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
+
+export const HeartbeatResponse = z.object({
+  lease_ms: z.int().positive(),
+  cancel: z.object({ reason: z.string() }).nullable(),
+});
+export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
+
+/** Up to which number the lane is stored. 409 `gap` carries the same body: the next post has to begin at acked + 1. */
+export const RecordsResponse = z.object({ acked: z.int().nonnegative() });
+export type RecordsResponse = z.infer<typeof RecordsResponse>;
+
+/** In the order in which they are to be laid over one another. */
+export const WorkspaceLayers = z.object({ layers: z.array(z.object({ id: z.string(), sizeBytes: z.int() })) });
+export type WorkspaceLayers = z.infer<typeof WorkspaceLayers>;
+
+export const TestResult = z.object({
+  classname: z.string(),
+  name: z.string(),
+  file: z.string().optional(),
+  result: z.enum(["success", "failure", "error", "skipped"]),
+  message: z.string().optional(),
+  /** Seconds. */
+  runTime: z.number().nonnegative(),
+});
+export type TestResult = z.infer<typeof TestResult>;
+export const TestResults = z.object({ tests: z.array(TestResult).max(200_000) });
+export type TestResults = z.infer<typeof TestResults>;
+
+/** Every error answer. `code` is for programs, `message` says what, where and what to do next. */
+export const ApiError = z.object({ code: z.string(), message: z.string() });
+export type ApiError = z.infer<typeof ApiError>;

@@ -1,0 +1,193 @@
+import { z } from "zod";
+
+/** Milliseconds. Zero and up. */
+const DurationMs = z.int().nonnegative();
+
+/** What one task may use of its host. Comes from the resource class, never from the job's own config. */
+export const Limits = z.object({
+  /** Hard limit of the container's memory; there is no swap beside it. */
+  memoryBytes: z.int().positive(),
+  /** Cores, fractions allowed: 0.5 is half a core. */
+  cpus: z.number().positive(),
+  /** Processes and threads together. */
+  pids: z.int().positive(),
+  /** Open file descriptors of one process (RLIMIT_NOFILE, soft and hard). */
+  openFiles: z.int().positive(),
+  /** What the workspace may hold. */
+  workspaceBytes: z.int().positive(),
+  /** Where the workspace lives. `memory` is a sized tmpfs, which counts as memory of the task. */
+  workspaceMedium: z.enum(["disk", "memory"]),
+  /** Step output that is stored, over the whole task. What is beyond is dropped, with one notice. */
+  outputBytes: z.int().positive(),
+});
+export type Limits = z.infer<typeof Limits>;
+
+/** How the container is closed off. Named profiles of the resource class. */
+export const Isolation = z.enum(["standard", "strict"]);
+export type Isolation = z.infer<typeof Isolation>;
+
+/** What the task's network can reach. */
+export const NetworkMode = z.enum(["egress", "none"]);
+export type NetworkMode = z.infer<typeof NetworkMode>;
+
+/** One image of a `docker:` executor, in the config's words. The first one is where the steps run. */
+export const ImageSpec = z.object({
+  image: z.string().min(1),
+  /** Host name under which a service is reached, beside localhost. */
+  name: z.string().optional(),
+  user: z.string().optional(),
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  environment: z.record(z.string(), z.string()),
+  auth: z.object({ username: z.string(), password: z.string() }).optional(),
+});
+export type ImageSpec = z.infer<typeof ImageSpec>;
+
+/** What the launch agent needs in order to build the container. */
+export const ContainerSpec = z.object({
+  /** The class as the config names it; for people. */
+  resourceClass: z.string(),
+  /** `machine` runs in the task-agent image; `docker` in `images[0]`, with the others as services. */
+  executor: z.enum(["docker", "machine"]),
+  images: z.array(ImageSpec),
+  limits: Limits,
+  isolation: Isolation,
+  network: NetworkMode,
+  /** As the config has it; `~` is the home of the image's user. */
+  workingDirectory: z.string(),
+});
+export type ContainerSpec = z.infer<typeof ContainerSpec>;
+
+export const StepWhen = z.enum(["on_success", "always", "on_fail"]);
+export type StepWhen = z.infer<typeof StepWhen>;
+
+const named = { name: z.string() };
+
+export const RunStep = z.object({
+  type: z.literal("run"),
+  ...named,
+  command: z.string(),
+  /** A whole command line, such as `/bin/bash -eo pipefail`; the job's default when absent. */
+  shell: z.string().optional(),
+  environment: z.record(z.string(), z.string()),
+  workingDirectory: z.string().optional(),
+  when: StepWhen,
+  background: z.boolean(),
+  noOutputTimeoutMs: DurationMs,
+  maxAutoReruns: z.int().min(0).max(5),
+  autoRerunDelayMs: DurationMs,
+});
+export type RunStep = z.infer<typeof RunStep>;
+
+export const CheckoutStep = z.object({
+  type: z.literal("checkout"),
+  ...named,
+  path: z.string().optional(),
+  method: z.enum(["blobless", "full", "shallow"]),
+  depth: z.int().positive().optional(),
+});
+export type CheckoutStep = z.infer<typeof CheckoutStep>;
+
+export const SaveCacheStep = z.object({
+  type: z.literal("save_cache"),
+  ...named,
+  /** A key template; the task agent resolves it. */
+  key: z.string().min(1),
+  paths: z.array(z.string()).min(1),
+  when: StepWhen,
+});
+export type SaveCacheStep = z.infer<typeof SaveCacheStep>;
+
+export const RestoreCacheStep = z.object({
+  type: z.literal("restore_cache"),
+  ...named,
+  /** Key templates, each a prefix, tried in order. */
+  keys: z.array(z.string().min(1)).min(1),
+});
+export type RestoreCacheStep = z.infer<typeof RestoreCacheStep>;
+
+export const StoreArtifactsStep = z.object({
+  type: z.literal("store_artifacts"),
+  ...named,
+  path: z.string().min(1),
+  destination: z.string().optional(),
+});
+export type StoreArtifactsStep = z.infer<typeof StoreArtifactsStep>;
+
+export const StoreTestResultsStep = z.object({
+  type: z.literal("store_test_results"),
+  ...named,
+  path: z.string().min(1),
+});
+export type StoreTestResultsStep = z.infer<typeof StoreTestResultsStep>;
+
+export const PersistToWorkspaceStep = z.object({
+  type: z.literal("persist_to_workspace"),
+  ...named,
+  root: z.string().min(1),
+  /** Globs relative to root, in the words of Go's filepath.Match. */
+  paths: z.array(z.string().min(1)).min(1),
+});
+export type PersistToWorkspaceStep = z.infer<typeof PersistToWorkspaceStep>;
+
+export const AttachWorkspaceStep = z.object({
+  type: z.literal("attach_workspace"),
+  ...named,
+  at: z.string().min(1),
+});
+export type AttachWorkspaceStep = z.infer<typeof AttachWorkspaceStep>;
+
+/** A step that this runner knows and does not run. It fails (or only warns) with `reason`. */
+export const UnsupportedStep = z.object({
+  type: z.literal("unsupported"),
+  ...named,
+  reason: z.string(),
+  fails: z.boolean(),
+});
+export type UnsupportedStep = z.infer<typeof UnsupportedStep>;
+
+export const Step = z.discriminatedUnion("type", [
+  RunStep,
+  CheckoutStep,
+  SaveCacheStep,
+  RestoreCacheStep,
+  StoreArtifactsStep,
+  StoreTestResultsStep,
+  PersistToWorkspaceStep,
+  AttachWorkspaceStep,
+  UnsupportedStep,
+]);
+export type Step = z.infer<typeof Step>;
+
+/** What the task agent needs in order to run the steps. Everything in it is visible to the job. */
+export const Work = z.object({
+  /** Built-in (CIRCLE_*), context, project and job variables, merged in CircleCI's order of precedence. */
+  environment: z.record(z.string(), z.string()),
+  /** Values that are replaced by asterisks in all output. */
+  secrets: z.array(z.string()),
+  workingDirectory: z.string(),
+  /** Whole command line; absent: `/bin/bash -eo pipefail`, or `/bin/sh -eo pipefail` where there is no bash. */
+  shell: z.string().optional(),
+  steps: z.array(Step),
+  /** From the first step on. Then the task ends as `timedout`. */
+  maxRunTimeMs: DurationMs,
+  /** Between SIGTERM and SIGKILL of a step that is to end. */
+  killGraceMs: DurationMs,
+  workspaceBytes: z.int().positive(),
+  outputBytes: z.int().positive(),
+});
+export type Work = z.infer<typeof Work>;
+
+/** One parallel run of a job, as the control plane hands it out. */
+export const Task = z.object({
+  id: z.string(),
+  /** Fencing token: which try of this task it is, from 1. */
+  attempt: z.int().positive(),
+  job: z.object({ id: z.string(), name: z.string(), number: z.int() }),
+  workflow: z.object({ id: z.string(), name: z.string() }),
+  pipeline: z.object({ id: z.string(), number: z.int() }),
+  node: z.object({ index: z.int().nonnegative(), total: z.int().positive() }),
+  container: ContainerSpec,
+  work: Work,
+});
+export type Task = z.infer<typeof Task>;

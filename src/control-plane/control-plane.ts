@@ -24,6 +24,8 @@ export interface ControlPlane {
   cancelPipeline(pipelineId: string, reason: string): Promise<void>;
   approve(jobId: string, by: string): Promise<void>;
   artifacts(pipelineId: string): Promise<StoredArtifact[]>;
+  /** All that a step wrote and that is stored, decoded, in order. */
+  stepOutput(taskId: string, step: number): AsyncIterable<Buffer>;
   /** Stops serving. With a grace of 0 ms running calls are cut off. */
   close(options: { graceMs: number }): Promise<void>;
 }

@@ -1,0 +1,19 @@
+/** What a config may be at most. Real ones stay a factor of ten below each of these. */
+export const limits = {
+  /** Characters of a config or an orb. */
+  text: 3_000_000,
+  /** Maps and lists inside one another. */
+  depth: 120,
+  /** Nodes of a config with its aliases written out. */
+  nodes: 400_000,
+  /** Work of an expansion: nodes and, per 64, characters that templates make. */
+  expansion: 2_000_000,
+  /** Characters of one text that a template makes. */
+  string: 1_000_000,
+  /** Jobs of one matrix. */
+  matrix: 10_000,
+  /** Commands that call one another. */
+  calls: 60,
+  /** Orbs of a config, those of its orbs included. */
+  orbs: 200,
+} as const;

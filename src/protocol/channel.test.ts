@@ -8,12 +8,17 @@ const nonce = fc.uint8Array({ minLength: 16, maxLength: 16 });
 describe("sync marker", () => {
   test("is found after any rest of an older attachment", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 500 }), nonce, fc.uint8Array({ maxLength: 20 }), (before, value, after) => {
-        const found = findSyncMarker(Buffer.concat([before, syncMarker(value), after]));
+      fc.property(
+        fc.uint8Array({ maxLength: 500 }),
+        nonce,
+        fc.uint8Array({ maxLength: 20 }),
+        (before, value, after) => {
+          const found = findSyncMarker(Buffer.concat([before, syncMarker(value), after]));
 
-        expect(found?.end).toBe(before.length + syncMarkerBytes);
-        expect(found && [...found.nonce]).toEqual([...value]);
-      }),
+          expect(found?.end).toBe(before.length + syncMarkerBytes);
+          expect(found && [...found.nonce]).toEqual([...value]);
+        },
+      ),
     );
   });
 

@@ -18,37 +18,7 @@ import { RecordFrame } from "./records.ts";
  * A new attachment cannot know how much of a frame its forerunner left in stdin, so from the second attachment on the
  * marker is preceded by `resyncPaddingBytes` of zeros: enough to end any half frame, which the reader then refuses.
  */
-export const channelProtocol = 1;
-
-const magic = Buffer.from("\u0000cofferdam:sync\u0000", "latin1");
-const nonceBytes = 16;
-export const syncMarkerBytes = magic.byteLength + nonceBytes;
-export const resyncPaddingBytes = 4 * 1024 * 1024 + 64 * 1024;
-
-/** The bytes that open an attachment. `nonce` is 16 random bytes. */
-export function syncMarker(nonce: Uint8Array): Buffer {
-  if (nonce.byteLength !== nonceBytes)
-    throw new RangeError(`nonce of ${nonce.byteLength} bytes, expected ${nonceBytes}`);
-  return Buffer.concat([magic, nonce]);
-}
-
-/** Index just after the last whole marker in `bytes`, and its nonce; undefined where there is none. */
-export function findSyncMarker(bytes: Buffer): { end: number; nonce: Buffer } | undefined {
-  let from = bytes.byteLength;
-  while (from >= 0) {
-    const start = bytes.lastIndexOf(magic, from);
-    if (start < 0) return undefined;
-    const end = start + syncMarkerBytes;
-    if (end <= bytes.byteLength) return { end, nonce: bytes.subarray(start + magic.byteLength, end) };
-    from = start - 1;
-  }
-  return undefined;
-}
-
-/** Opening credit of a transfer, in bytes, each way. The receiver grants more with `credit` as it consumes. */
-export const initialCreditBytes = 1024 * 1024;
-/** Largest body of a `data` frame. */
-export const maxDataBytes = 256 * 1024;
+export * from "./sync.ts";
 
 const id = z.int().positive();
 
@@ -99,7 +69,13 @@ const transfer = [
   z.object({ type: z.literal("end"), id }),
   z.object({ type: z.literal("credit"), id, bytes: z.int().positive() }),
   /** Either side gives a request up. What was sent under this id is void. */
-  z.object({ type: z.literal("abort"), id, message: z.string().max(4096) }),
+  z.object({
+    type: z.literal("abort"),
+    id,
+    message: z.string().max(4096),
+    /** Whether it failed through no fault of the job's: then the task is worth another try. */
+    infrastructure: z.boolean().optional(),
+  }),
 ] as const;
 
 /** Headers of frames from the container to the launch agent. Untrusted. */

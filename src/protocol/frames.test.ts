@@ -10,7 +10,10 @@ function decode(bytes: Buffer, cuts: number[]): { header: unknown; body: Buffer 
 
 describe("frames", () => {
   test("come out as they went in, however the stream is cut", () => {
-    const frame = fc.record({ header: fc.dictionary(fc.string(), fc.jsonValue()), body: fc.uint8Array({ maxLength: 2000 }) });
+    const frame = fc.record({
+      header: fc.dictionary(fc.string(), fc.jsonValue()),
+      body: fc.uint8Array({ maxLength: 2000 }),
+    });
 
     fc.assert(
       fc.property(fc.array(frame, { maxLength: 8 }), fc.array(fc.nat(), { maxLength: 30 }), (frames, cuts) => {
@@ -18,7 +21,9 @@ describe("frames", () => {
 
         const decoded = decode(bytes, cuts);
 
-        expect(decoded.map(({ header }) => JSON.stringify(header))).toEqual(frames.map(({ header }) => JSON.stringify(header)));
+        expect(decoded.map(({ header }) => JSON.stringify(header))).toEqual(
+          frames.map(({ header }) => JSON.stringify(header)),
+        );
         expect(decoded.map(({ body }) => [...body])).toEqual(frames.map(({ body }) => [...body]));
       }),
     );

@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+export { firstTaskStep, maxOutputPieceBytes } from "./sync.ts";
+
 /**
  * A task's story is a log of records, numbered from 1 without gaps, one log per lane. Whoever writes a lane keeps each
  * record until it is acknowledged, and sends it again after a break; whoever stores it ignores numbers that it has.
@@ -12,9 +14,6 @@ export const Lane = z.enum([
   "task",
 ]);
 export type Lane = z.infer<typeof Lane>;
-
-/** The first step number of the task lane; the launch lane's are below it. */
-export const firstTaskStep = 100;
 
 /** How a step ended. */
 export const StepOutcome = z.discriminatedUnion("kind", [
@@ -72,9 +71,6 @@ export const Output = z.object({
   encoding: z.enum(["identity", "zstd"]),
 });
 export type Output = z.infer<typeof Output>;
-
-/** Decoded bytes of one output record. */
-export const maxOutputPieceBytes = 1024 * 1024;
 
 export const StepEnded = z.object({
   type: z.literal("step-ended"),

@@ -12,6 +12,8 @@ export interface ExecOptions {
   /** Pipeline parameters, as typed. */
   param: Record<string, string>;
   tail?: string;
+  /** Approval jobs that are to go on; `all` for every one. */
+  approve: string[];
   json: boolean;
 }
 
@@ -29,6 +31,7 @@ export function execCommand(cli: Cli): Command {
     .option("-e, --env K=V", "a project variable, masked in output; K alone takes it from the environment", collectEnv(cli), {})
     .option("-p, --param K=V", "a pipeline parameter", collect, {})
     .option("-t, --tail JOB", "show the output of this job as it comes")
+    .option("--approve JOB", "let this approval job pass; all lets every one pass", append, [])
     .option("--json", "one event a line, on standard output", false)
     .addHelpText("after", footer)
     .action(async (directory: string, options: Omit<ExecOptions, "directory">) => {
@@ -47,6 +50,10 @@ function collect(text: string, previous: Record<string, string>): Record<string,
   const at = text.indexOf("=");
   if (at < 1) throw new InvalidArgumentError(`"${text}" is not of the form name=value.`);
   return { ...previous, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function append(text: string, previous: string[]): string[] {
+  return [...previous, text];
 }
 
 function collectEnv(cli: Cli): typeof collect {

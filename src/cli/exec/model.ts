@@ -1,0 +1,175 @@
+import type { StepOutcome } from "../../protocol/records.ts";
+import type { JobStatus, WatchEvent, WorkflowStatus } from "../../protocol/watch.ts";
+
+/** A pipeline as its watcher knows it so far. Built from events alone, so that every view tells the same story. */
+export interface PipelineModel {
+  id: string;
+  number: number;
+  startedMs: number;
+  endedMs?: number;
+  workflows: Map<string, WorkflowModel>;
+  jobs: Map<string, JobModel>;
+}
+
+export interface WorkflowModel {
+  id: string;
+  name: string;
+  status: WorkflowStatus;
+}
+
+export interface JobModel {
+  id: string;
+  name: string;
+  workflow: string;
+  requires: string[];
+  status: JobStatus;
+  reason?: string;
+  /** When its first task began to run. */
+  startedMs?: number;
+  endedMs?: number;
+  tasks: Map<string, TaskModel>;
+  artifacts: number;
+  tests: { total: number; failed: number };
+}
+
+export interface TaskModel {
+  id: string;
+  index: number;
+  status: string;
+  steps: Map<number, StepModel>;
+}
+
+export interface StepModel {
+  number: number;
+  name: string;
+  kind: string;
+  startedMs: number;
+  endedMs?: number;
+  outcome?: StepOutcome;
+  outputBytes: number;
+}
+
+const terminal: ReadonlySet<string> = new Set<JobStatus>([
+  "success",
+  "failed",
+  "canceled",
+  "timedout",
+  "infrastructure_fail",
+  "not_run",
+  "unauthorized",
+]);
+
+export function isTerminal(status: string): boolean {
+  return terminal.has(status);
+}
+
+export function emptyModel(): PipelineModel {
+  return { id: "", number: 0, startedMs: 0, workflows: new Map(), jobs: new Map() };
+}
+
+/** Takes one event in. Events that belong to nothing known are ignored. */
+export function apply(model: PipelineModel, event: WatchEvent): void {
+  switch (event.type) {
+    case "pipeline":
+      return applyPipeline(model, event);
+    case "workflow": {
+      const workflow = model.workflows.get(event.id);
+      if (workflow) workflow.status = event.status;
+      return;
+    }
+    case "job":
+      return applyJob(model, event);
+    case "task":
+      return applyTask(model, event);
+    case "pipeline-ended":
+      model.endedMs = event.atMs;
+      return;
+    default:
+      return applyWithinTask(model, event);
+  }
+}
+
+type EventOf<T extends WatchEvent["type"]> = Extract<WatchEvent, { type: T }>;
+
+function applyPipeline(model: PipelineModel, event: EventOf<"pipeline">): void {
+  model.id = event.id;
+  model.number = event.number;
+  model.startedMs = event.atMs;
+  for (const { id, name, jobs } of event.workflows) {
+    model.workflows.set(id, { id, name, status: "running" });
+    for (const job of jobs) {
+      model.jobs.set(job.id, {
+        id: job.id,
+        name: job.name,
+        workflow: name,
+        requires: job.requires,
+        status: "blocked",
+        tasks: new Map(),
+        artifacts: 0,
+        tests: { total: 0, failed: 0 },
+      });
+    }
+  }
+}
+
+function applyJob(model: PipelineModel, event: EventOf<"job">): void {
+  const job = model.jobs.get(event.id);
+  if (!job) return;
+  job.status = event.status;
+  if (event.reason !== undefined) job.reason = event.reason;
+  if (event.status === "running") job.startedMs ??= event.atMs;
+  if (isTerminal(event.status)) job.endedMs = event.atMs;
+}
+
+function applyTask(model: PipelineModel, event: EventOf<"task">): void {
+  const job = model.jobs.get(event.jobId);
+  if (!job) return;
+  const task = job.tasks.get(event.taskId);
+  if (!task || event.status === "queued") {
+    job.tasks.set(event.taskId, { id: event.taskId, index: event.index, status: event.status, steps: new Map() });
+    return;
+  }
+  task.status = event.status;
+}
+
+function applyWithinTask(
+  model: PipelineModel,
+  event: EventOf<"step-started" | "output" | "step-ended" | "artifact" | "test-results">,
+): void {
+  const job = model.jobs.get(event.jobId);
+  const task = job?.tasks.get(event.taskId);
+  if (!job || !task) return;
+  switch (event.type) {
+    case "step-started": {
+      const { step, name, kind, atMs } = event;
+      task.steps.set(step, { number: step, name, kind, startedMs: atMs, outputBytes: 0 });
+      return;
+    }
+    case "output": {
+      const step = task.steps.get(event.step);
+      if (step) step.outputBytes = event.offset + Buffer.byteLength(event.data, "base64");
+      return;
+    }
+    case "step-ended": {
+      const step = task.steps.get(event.step);
+      if (!step) return;
+      step.outcome = event.outcome;
+      step.endedMs = event.atMs;
+      return;
+    }
+    case "artifact":
+      job.artifacts += 1;
+      return;
+    case "test-results":
+      job.tests.total += event.total;
+      job.tests.failed += event.failed;
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+/** `build`, or `build 2/3` where a job has several tasks. */
+export function taskLabel(job: JobModel, task: TaskModel, total: number): string {
+  return total > 1 ? `${job.name} ${task.index + 1}/${total}` : job.name;
+}

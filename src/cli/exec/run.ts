@@ -1,0 +1,110 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { ExecOptions } from "../exec.ts";
+import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
+import { compileProject } from "./compile.ts";
+import { apply, emptyModel, type PipelineModel } from "./model.ts";
+import { type LocalProject, readProject } from "./project.ts";
+import { chooseView } from "./render/choose.ts";
+import type { View } from "./render/view.ts";
+import { openSession, type Session } from "./session.ts";
+
+/** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
+export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
+  const project = await readProject(options, io);
+  const compiled = await compileProject(project, options, io);
+  if (!compiled) return exitCode.usage;
+  checkSelection(options, Object.keys(compiled.workflows));
+
+  await using session = await openSession({ project, env: io.env, name: `exec-${hostname()}-${randomUUID().slice(0, 8)}` });
+  const { id } = await session.controlPlane.createPipeline({
+    project: { slug: project.slug, name: project.name },
+    config: compiled,
+    source: project.configText,
+    vcs: project.vcs,
+    trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
+    only: { ...(options.workflow !== undefined && { workflow: options.workflow }), ...(options.job !== undefined && { job: options.job }) },
+    environment: options.env,
+    secretNames: Object.keys(options.env),
+  });
+  return follow({ id, session, options, io });
+}
+
+interface Run {
+  id: string;
+  session: Session;
+  options: ExecOptions;
+  io: Io;
+}
+
+async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
+  const { controlPlane } = session;
+  const stepOutput = (taskId: string, step: number) => controlPlane.stepOutput(taskId, step);
+  const view = chooseView(options, io, stepOutput);
+  const model = emptyModel();
+  const released = new Set<string>();
+  using _interrupt = cancelOnInterrupt({ id, session, view, io });
+  try {
+    for await (const event of controlPlane.watch(id, { signal: session.engineLost, output: view.wantsOutput })) {
+      apply(model, event);
+      view.event(event, model);
+      if (onlyHoldsAreLeft(model)) await releaseHolds({ id, model, session, options, view, released });
+    }
+  } catch (error) {
+    if (!session.engineLost.aborted) throw error;
+    view.notice(`cofferdam: the engine is gone: ${String(session.engineLost.reason)}`);
+  }
+  await session.settle();
+  await view.end(model, { artifactsDirectory: await session.artifactsDirectory(id), stepOutput });
+  return verdict(model, { interrupted: io.interrupted.aborted, engineLost: session.engineLost.aborted });
+}
+
+/** The first signal cancels politely; the second does not wait for steps to end. */
+function cancelOnInterrupt({ id, session, view, io }: Omit<Run, "options"> & { view: View }): Disposable {
+  const scope = new AbortController();
+  const cancel = () => {
+    view.notice("canceling; once more to hurry");
+    void session.controlPlane.cancelPipeline(id, "interrupted from the keyboard");
+  };
+  if (io.interrupted.aborted) cancel();
+  else io.interrupted.addEventListener("abort", cancel, { signal: scope.signal, once: true });
+  io.hurried.addEventListener("abort", () => session.hurry(), { signal: scope.signal, once: true });
+  return { [Symbol.dispose]: () => scope.abort() };
+}
+
+function onlyHoldsAreLeft(model: PipelineModel): boolean {
+  const statuses = new Set([...model.jobs.values()].map((job) => job.status));
+  return statuses.has("on_hold") && !statuses.has("queued") && !statuses.has("running");
+}
+
+/** Nobody is there to approve: what --approve names goes on, and otherwise the run ends here, with that said. */
+async function releaseHolds(
+  run: Omit<Run, "io"> & { model: PipelineModel; view: View; released: Set<string> },
+): Promise<void> {
+  const { id, model, session, options, view, released } = run;
+  const held = [...model.jobs.values()].filter((job) => job.status === "on_hold" && !released.has(job.id));
+  const approved = held.filter((job) => options.approve.includes(job.name) || options.approve.includes("all"));
+  for (const job of held) released.add(job.id);
+  for (const job of approved) await session.controlPlane.approve(job.id, "exec --approve");
+  if (approved.length > 0 || held.length === 0) return;
+  const names = held.map((job) => job.name);
+  view.notice(`waiting for approval: ${names.join(", ")}. To go on from there: --approve ${names[0] ?? "all"}`);
+  await session.controlPlane.cancelPipeline(id, "needs an approval, see --approve");
+}
+
+function verdict(model: PipelineModel, facts: { interrupted: boolean; engineLost: boolean }): ExitCode {
+  if (facts.interrupted) return exitCode.interrupted;
+  const statuses = new Set([...model.jobs.values()].map((job) => job.status));
+  if (facts.engineLost || statuses.has("infrastructure_fail")) return exitCode.infrastructure;
+  const workflows = [...model.workflows.values()].map((workflow) => workflow.status);
+  const red = workflows.some((status) => status === "failed" || status === "error" || status === "failing");
+  return red || statuses.has("failed") || statuses.has("timedout") ? exitCode.failed : exitCode.success;
+}
+
+function checkSelection(options: ExecOptions, workflows: string[]): void {
+  if (options.workflow === undefined || workflows.includes(options.workflow)) return;
+  throw new CommandError(
+    `there is no workflow "${options.workflow}" that would run. Workflows: ${workflows.join(", ") || "none"}.`,
+    { exitCode: exitCode.usage },
+  );
+}

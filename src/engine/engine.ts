@@ -31,6 +31,7 @@ export interface Engine {
   create(plan: ContainerPlan, signal: AbortSignal): Promise<string>;
   /** Joins the container's stdin and output. Before start, so that no byte is lost; again after a break. */
   attach(id: string, signal: AbortSignal): Promise<Attachment>;
+  /** A command that the image does not have may also show itself by `wait` with code 126 or 127: an init runs before it. */
   start(id: string, signal: AbortSignal): Promise<void>;
   /** Resolves when the container has ended, at once when it had. Rejects with `not-found` when it was taken away. */
   wait(id: string, signal: AbortSignal): Promise<Exit>;
@@ -99,8 +100,9 @@ export interface ContainerPlan {
   labels: Readonly<Record<string, string>>;
   /** Reference or id of an image that is present. */
   image: string;
-  /** Replaces the image's entrypoint and command; undefined keeps them. */
+  /** Replaces the image's command; undefined keeps it, unless there is an entrypoint here. */
   command?: string[];
+  /** Replaces the image's entrypoint, and drops its command. */
   entrypoint?: string[];
   environment: Readonly<Record<string, string>>;
   /** `uid:gid`, `name`, or undefined for the image's own. */
@@ -133,8 +135,14 @@ export interface Workspace {
   medium: "disk" | "memory";
   /** Enforced by the engine where the medium is memory. */
   sizeBytes: number;
+  /**
+   * The image has this very directory, empty, and its owner is `owner`. Saves a disk workspace of an unprivileged user
+   * some 45 ms. Say it only where it is known: else the workspace has the wrong owner, or comes with files.
+   */
+  prepared?: boolean;
 }
 
+/** Both outputs have to be read: one that nobody reads holds the other when it is full. Errors on them are EngineError. */
 export interface Attachment {
   stdin: Writable;
   stdout: Readable;

@@ -1,0 +1,80 @@
+import { z } from "zod";
+import { EngineError } from "../engine.ts";
+
+/** What we read of the engine's answers. Everything else in them is dropped here. */
+const strings = z
+  .array(z.string())
+  .nullish()
+  .transform((list) => list ?? []);
+const labels = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((map) => map ?? {});
+
+export const VersionAnswer = z.object({
+  Version: z.string(),
+  ApiVersion: z.string(),
+  MinAPIVersion: z.string().optional(),
+  Arch: z.string(),
+  Components: z.array(z.object({ Name: z.string() })).nullish(),
+});
+export type VersionAnswer = z.infer<typeof VersionAnswer>;
+
+export const InfoAnswer = z.object({
+  NCPU: z.int(),
+  MemTotal: z.int(),
+  CgroupVersion: z.string().optional(),
+  Runtimes: z.record(z.string(), z.unknown()).nullish(),
+});
+
+export const ImageAnswer = z.object({
+  Id: z.string(),
+  Architecture: z.string(),
+  Config: z
+    .object({
+      User: z.string().optional(),
+      Env: strings,
+      Entrypoint: strings,
+      Cmd: strings,
+      Labels: labels,
+    })
+    .nullish(),
+});
+export type ImageAnswer = z.infer<typeof ImageAnswer>;
+
+export const CreatedAnswer = z.object({ Id: z.string().min(1) });
+
+export const WaitAnswer = z.object({
+  StatusCode: z.int(),
+  Error: z.object({ Message: z.string() }).nullish(),
+});
+
+export const InspectAnswer = z.object({
+  Id: z.string(),
+  Name: z.string(),
+  Created: z.string(),
+  State: z.object({ Running: z.boolean(), OOMKilled: z.boolean().optional(), Error: z.string().optional() }),
+  Config: z.object({ Labels: labels }),
+});
+
+export type InspectAnswer = z.infer<typeof InspectAnswer>;
+
+export const ContainerListAnswer = z.array(
+  z.object({ Id: z.string(), Names: strings, State: z.string(), Labels: labels }),
+);
+
+export const VolumeListAnswer = z.object({
+  Volumes: z
+    .array(z.object({ Name: z.string(), Labels: labels }))
+    .nullish()
+    .transform((list) => list ?? []),
+});
+
+export const VolumeAnswer = z.object({ Name: z.string(), Labels: labels });
+
+/** Checks an answer. EngineError `failed` where it is not what engines answer. */
+export function checked<T>(schema: z.ZodType<T>, answer: unknown, what: string): T {
+  const result = schema.safeParse(answer);
+  if (result.success) return result.data;
+  throw new EngineError("failed", `${what}: the engine's answer is not understood`, { cause: result.error });
+}

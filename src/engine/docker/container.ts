@@ -1,0 +1,86 @@
+import { type Attachment, type ContainerPlan, type ContainerState, EngineError, type Exit } from "../engine.ts";
+import { CreatedAnswer, checked, InspectAnswer, WaitAnswer } from "./answers.ts";
+import { attachmentOf } from "./attach.ts";
+import type { Client } from "./client.ts";
+import { createBody } from "./create-body.ts";
+import { checkedName, checkedReference } from "./reference.ts";
+import { removeContainer } from "./remove.ts";
+import { parseJson } from "./transport.ts";
+import { giveWorkspace } from "./workspace.ts";
+
+/** Makes the container, and gives its workspace to its owner. What was made is removed when the second part fails. */
+export async function createContainer(client: Client, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
+  const what = `create container ${plan.name}`;
+  const query = { name: checkedName(plan.name) };
+  checkedReference(plan.image);
+  const body = createBody(plan);
+  const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
+  const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
+  const { Id } = checked(CreatedAnswer, answer, what);
+  try {
+    await giveWorkspace(client, Id, plan, signal);
+  } catch (error) {
+    await removeContainer(client, Id, new AbortController().signal);
+    throw error;
+  }
+  return Id;
+}
+
+export async function attachContainer(client: Client, id: string, signal: AbortSignal): Promise<Attachment> {
+  const { transport } = await client.session(signal);
+  const what = `attach to container ${id}`;
+  const path = `/containers/${checkedName(id)}/attach`;
+  const query = { stream: "1", stdin: "1", stdout: "1", stderr: "1" };
+  return attachmentOf(await transport.hijack({ method: "POST", path, query, what, signal }), id);
+}
+
+export async function startContainer(client: Client, id: string, signal: AbortSignal): Promise<void> {
+  const what = `start container ${id}`;
+  const path = `/containers/${checkedName(id)}/start`;
+  const timeoutMs = client.longCallTimeoutMs;
+  await client.call({ method: "POST", path, what, signal, timeoutMs, situation: "start" });
+}
+
+export async function waitContainer(client: Client, id: string, signal: AbortSignal): Promise<Exit> {
+  const what = `wait for container ${id}`;
+  const path = `/containers/${checkedName(id)}/wait`;
+  const answer = await client.json({ method: "POST", path, what, signal, timeoutMs: "none" });
+  const { StatusCode, Error: refusal } = checked(WaitAnswer, answer, what);
+  const state = await inspected(client, id, signal);
+  const words = refusal?.Message || state?.State.Error || "";
+  return {
+    code: StatusCode,
+    outOfMemory: state?.State.OOMKilled ?? false,
+    ...(words === "" ? {} : { error: words }),
+  };
+}
+
+export async function inspectContainer(
+  client: Client,
+  id: string,
+  signal: AbortSignal,
+): Promise<ContainerState | undefined> {
+  const answer = await inspected(client, id, signal);
+  if (answer === undefined) return undefined;
+  const name = answer.Name.replace(/^\//, "");
+  return { id: answer.Id, name, running: answer.State.Running, labels: answer.Config.Labels };
+}
+
+export async function killContainer(client: Client, id: string, signal: AbortSignal): Promise<void> {
+  const { dialect } = await client.session(signal);
+  const what = `kill container ${id}`;
+  const path = `/containers/${checkedName(id)}/kill`;
+  const request = { path, query: { signal: "KILL" }, what, signal, timeoutMs: client.longCallTimeoutMs };
+  const answer = await client.call({ ...request, method: "POST" }, dialect.notRunningStatuses);
+  if (answer.status !== 500) return;
+  // Podman's word for "does not run" is its word for everything: only the state tells.
+  const state = await inspected(client, id, signal);
+  if (state?.State.Running === true) throw new EngineError("failed", `${what}: ${answer.body.toString("utf8").trim()}`);
+}
+
+async function inspected(client: Client, id: string, signal: AbortSignal): Promise<InspectAnswer | undefined> {
+  const what = `inspect container ${id}`;
+  const path = `/containers/${checkedName(id)}/json`;
+  const answer = await client.call({ method: "GET", path, what, signal }, [404]);
+  return answer.status === 404 ? undefined : checked(InspectAnswer, parseJson(answer.body, what), what);
+}

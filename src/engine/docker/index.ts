@@ -1,0 +1,50 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import type { ContainerPlan, Engine } from "../engine.ts";
+import { Accounts } from "./account.ts";
+import type { EngineAddress } from "./address.ts";
+import { Client } from "./client.ts";
+import { attachContainer, inspectContainer, killContainer, startContainer, waitContainer } from "./container.ts";
+import { Creator } from "./creator.ts";
+import { findImage } from "./image.ts";
+import { engineInfo } from "./info.ts";
+import { listOwned, removeOwned } from "./inventory.ts";
+import { pullImage } from "./pull.ts";
+import { ensureFilledVolume } from "./shared-volume.ts";
+
+export { type AddressHints, describeAddress, type EngineAddress, engineAddresses } from "./address.ts";
+
+export interface DockerEngineOptions {
+  address: EngineAddress;
+  /** Deadline of a plain call. Calls that make or remove things have four times as long. */
+  callTimeoutMs?: number;
+  /** On the short-lived containers that the engine makes for itself, so that a sweep finds what a crash left. */
+  helperLabels?: Readonly<Record<string, string>>;
+  clock?: Clock;
+  newId?: () => string;
+}
+
+/** The engine behind a Docker API ≥ 1.41. Opens no connection before the first call. */
+export function createDockerEngine(options: DockerEngineOptions): Engine {
+  const client = new Client({ address: options.address, callTimeoutMs: options.callTimeoutMs ?? 30_000 });
+  const clock = options.clock ?? systemClock;
+  const newId = options.newId ?? randomUUID;
+  const accounts = new Accounts({ client, newId, labels: options.helperLabels ?? {} });
+  const creator = new Creator(client, accounts);
+  return {
+    info: async (signal) => await engineInfo(client, signal),
+    image: async (reference, signal) => await findImage(client, reference, signal),
+    account: async (image, user, signal) => await accounts.find(image, user, signal),
+    pull: async (reference, pull) => await pullImage(client, clock, reference, pull),
+    ensureSharedVolume: async (volume, signal) => await ensureFilledVolume({ client, clock, newId, volume, signal }),
+    create: async (plan: ContainerPlan, signal) => await creator.create(plan, signal),
+    attach: async (id, signal) => await attachContainer(client, id, signal),
+    start: async (id, signal) => await startContainer(client, id, signal),
+    wait: async (id, signal) => await waitContainer(client, id, signal),
+    inspect: async (id, signal) => await inspectContainer(client, id, signal),
+    kill: async (id, signal) => await killContainer(client, id, signal),
+    remove: async (id, signal) => await creator.remove(id, signal),
+    list: async (labels, signal) => await listOwned(client, labels, signal),
+    removeObject: async (object, signal) => await removeOwned(client, object, signal),
+  };
+}

@@ -1,0 +1,76 @@
+import type { IncomingMessage } from "node:http";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+import type { Clock } from "../../lib/clock.ts";
+import { EngineError, type Image, type PullOptions } from "../engine.ts";
+import type { Client } from "./client.ts";
+import { findImage } from "./image.ts";
+import { PullProgress } from "./pull-progress.ts";
+import { pullTarget } from "./reference.ts";
+import { meaningOf } from "./words.ts";
+
+/** A registry that says nothing for so long is taken for dead. */
+const silenceMs = 120_000;
+
+export const PullLine = z.object({
+  status: z.string().optional(),
+  id: z.string().optional(),
+  progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
+  error: z.string().optional(),
+});
+export type PullLine = z.infer<typeof PullLine>;
+
+export async function pullImage(client: Client, clock: Clock, reference: string, options: PullOptions): Promise<Image> {
+  const what = `pull image ${reference}`;
+  const { name, tag } = pullTarget(reference);
+  const { transport } = await client.session(options.signal);
+  const quiet = new AbortController();
+  const signal = AbortSignal.any([options.signal, quiet.signal]);
+  const timer = setTimeout(() => quiet.abort(), silenceMs);
+  const progress = new PullProgress(clock, options.onProgress ?? (() => {}));
+  const query = { fromImage: name, tag };
+  const headers = options.credentials === undefined ? {} : { "X-Registry-Auth": registryAuth(options.credentials) };
+  try {
+    const request = { method: "POST", path: "/images/create", query, headers, what, signal } as const;
+    await transport.stream({ ...request, situation: "pull", timeoutMs: "none" }, async (body) => {
+      await followPull(body, what, (line) => {
+        timer.refresh();
+        progress.take(line);
+      });
+    });
+  } catch (error) {
+    if (!quiet.signal.aborted || options.signal.aborted) throw error;
+    throw new EngineError("registry", `${what}: no progress for ${silenceMs / 1000} s`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+  const image = await findImage(client, reference, options.signal);
+  if (image === undefined) throw new EngineError("failed", `${what}: the engine says it has it and does not find it`);
+  return image;
+}
+
+async function followPull(body: IncomingMessage, what: string, onLine: (line: PullLine) => void): Promise<void> {
+  for await (const text of createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })) {
+    const line = parseLine(text);
+    if (line === undefined) continue;
+    if (line.error !== undefined) {
+      throw new EngineError(meaningOf(line.error, "pull") ?? "registry", `${what}: ${line.error}`);
+    }
+    onLine(line);
+  }
+  if (!body.complete) throw new Error("the pull broke off in the middle");
+}
+
+function parseLine(text: string): PullLine | undefined {
+  if (text.trim() === "") return undefined;
+  try {
+    return PullLine.parse(JSON.parse(text));
+  } catch {
+    // Progress is for people: a line that is none of ours is not worth failing a pull for.
+    return undefined;
+  }
+}
+
+function registryAuth(credentials: { username: string; password: string }): string {
+  return Buffer.from(JSON.stringify(credentials)).toString("base64url");
+}

@@ -1,0 +1,26 @@
+import type { Client } from "./client.ts";
+import { checkedName } from "./reference.ts";
+import { saysRemovalInProgress } from "./words.ts";
+
+/** Engines under load fail a removal now and then ("device or resource busy") and do it when asked again. */
+const tries = 4;
+
+/** Kills and removes a container with its own volumes, and waits until both are gone. */
+export async function removeContainer(client: Client, id: string, signal: AbortSignal): Promise<void> {
+  const what = `remove container ${id}`;
+  const path = `/containers/${checkedName(id)}`;
+  const query = { force: "1", v: "1" };
+  const request = { path, query, what, signal, timeoutMs: client.longCallTimeoutMs } as const;
+  for (let left = tries - 1; ; left--) {
+    const expected = left > 0 ? [404, 409, 500] : [404];
+    const answer = await client.call({ ...request, method: "DELETE" }, expected);
+    if (answer.status < 400 || answer.status === 404) return;
+    if (saysRemovalInProgress(answer.body.toString("utf8"))) return await waitUntilGone(client, id, signal);
+  }
+}
+
+async function waitUntilGone(client: Client, id: string, signal: AbortSignal): Promise<void> {
+  const path = `/containers/${checkedName(id)}/wait`;
+  const request = { path, query: { condition: "removed" }, what: `wait until container ${id} is gone`, signal };
+  await client.call({ ...request, method: "POST", timeoutMs: client.longCallTimeoutMs }, [404]);
+}

@@ -1,5 +1,14 @@
+import { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
-import type { PullLine } from "./pull.ts";
+
+/** One record of the engine's pull stream. */
+export const PullLine = z.object({
+  status: z.string().optional(),
+  id: z.string().optional(),
+  progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
+  error: z.string().optional(),
+});
+export type PullLine = z.infer<typeof PullLine>;
 
 const betweenLinesMs = 500;
 

@@ -1,24 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
-import { z } from "zod";
 import type { Clock } from "../../lib/clock.ts";
 import { EngineError, type Image, type PullOptions } from "../engine.ts";
 import type { Client } from "./client.ts";
 import { findImage } from "./image.ts";
-import { PullProgress } from "./pull-progress.ts";
+import { PullLine, PullProgress } from "./pull-progress.ts";
 import { pullTarget } from "./reference.ts";
 import { meaningOf } from "./words.ts";
 
 /** A registry that says nothing for so long is taken for dead. */
 const silenceMs = 120_000;
-
-export const PullLine = z.object({
-  status: z.string().optional(),
-  id: z.string().optional(),
-  progressDetail: z.object({ current: z.number().optional(), total: z.number().optional() }).nullish(),
-  error: z.string().optional(),
-});
-export type PullLine = z.infer<typeof PullLine>;
 
 export async function pullImage(client: Client, clock: Clock, reference: string, options: PullOptions): Promise<Image> {
   const what = `pull image ${reference}`;

@@ -19,6 +19,7 @@ export const codes = {
   "bad-name": "A name with characters that names of its kind don't have.",
   "bad-step": "A step that is neither a name nor a map of one name.",
   "no-jobs": "Nothing to run: no workflow, and no job called `build`.",
+  "nothing-to-run": "A config of version 2.1 without workflows and without a job `build`.",
   "unknown-job": "A workflow names a job that is not defined.",
   "unknown-command": "A step that is neither built in nor a command.",
   "unknown-executor": "A job names an executor that is not defined.",
@@ -68,6 +69,7 @@ export type DiagnosticCode = keyof typeof codes;
 /** All others are errors. */
 export const warningCodes: ReadonlySet<DiagnosticCode> = new Set([
   "yaml-tag",
+  "nothing-to-run",
   "unknown-key-ignored",
   "always-true",
   "duplicate-job",

@@ -38,7 +38,10 @@ function excerpt({ line, column, endLine, endColumn }: Diagnostic, source: Sourc
   const start = column - 1 - from;
   const caret = " ".repeat(start) + "^".repeat(Math.max(1, Math.min(width, shown.length - start)));
   const pad = shown.slice(0, start).replace(/[^\t]/gu, " ");
-  return [`  ${margin} | ${shown}`, `  ${" ".repeat(margin.length)} | ${pad.length === start ? pad + caret.trimStart() : caret}`];
+  return [
+    `  ${margin} | ${shown}`,
+    `  ${" ".repeat(margin.length)} | ${pad.length === start ? pad + caret.trimStart() : caret}`,
+  ];
 }
 
 /** CircleCI's own way to tell violations of its schema, so that what people look for is found. */

@@ -1,4 +1,4 @@
-import type { Alias, Document, ParsedNode, Scalar as YamlScalar, YAMLMap, YAMLSeq } from "yaml";
+import type { Alias, Document, ParsedNode, YAMLMap, YAMLSeq, Scalar as YamlScalar } from "yaml";
 import { isAlias, isMap, isScalar, isSeq } from "yaml";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import type { Place, Source } from "../diagnostics/source.ts";
@@ -13,7 +13,12 @@ export function convert(document: Document.Parsed, source: Source, reporter: Rep
   const node = new Converter(source, reporter).node(contents as ParsedNode);
   if (node.size <= limits.nodes) return node;
   const message = `With its aliases written out the config has more than ${limits.nodes} values.`;
-  reporter.report({ code: "too-big", at: { source, start: 0, end: 0 }, message, hint: "Aliases of aliases multiply: use commands and executors." });
+  reporter.report({
+    code: "too-big",
+    at: { source, start: 0, end: 0 },
+    message,
+    hint: "Aliases of aliases multiply: use commands and executors.",
+  });
   return undefined;
 }
 
@@ -31,7 +36,12 @@ class Converter {
   node(node: ParsedNode | null): Node {
     if (node === null) return scalarNode(null, this.#at(null));
     if (isAlias(node)) return this.#alias(node);
-    const converted = isMap(node) ? this.#map(node as YAMLMap.Parsed) : isSeq(node) ? this.#list(node as YAMLSeq.Parsed) : this.#scalar(node as YamlScalar.Parsed);
+    const converted = isMap(node)
+      ? this.#map(node as YAMLMap.Parsed)
+      : isSeq(node)
+        ? this.#list(node as YAMLSeq.Parsed)
+        : this.#scalar(node as YamlScalar.Parsed);
+    if (converted.depth > limits.depth) return this.#tooDeep(converted);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, converted);
     return converted;
   }
@@ -42,6 +52,12 @@ class Converter {
     const at = this.#at(alias);
     const message = `The alias *${alias.source} has no anchor &${alias.source} before it.`;
     this.#reporter.report({ code: "yaml-alias", at, message });
+    return brokenNode(at);
+  }
+
+  /** Aliases inside anchored nodes make depth that the text does not show. */
+  #tooDeep(at: Place): Node {
+    this.#reporter.report({ code: "too-deep", at, message: `Nested deeper than ${limits.depth} levels.` });
     return brokenNode(at);
   }
 
@@ -92,15 +108,22 @@ class Converter {
 
   #key(key: ParsedNode | null): ScalarNode | undefined {
     const node = this.node(key);
-    if (node.kind === "scalar") return typeof node.value === "string" ? node : { ...node, value: node.text ?? String(node.value ?? "") };
-    if (node.kind !== "broken") this.#reporter.report({ code: "yaml-key", at: node, message: "A key has to be a plain text." });
+    if (node.kind === "scalar")
+      return typeof node.value === "string" ? node : { ...node, value: node.text ?? String(node.value ?? "") };
+    if (node.kind !== "broken")
+      this.#reporter.report({ code: "yaml-key", at: node, message: "A key has to be a plain text." });
     return undefined;
   }
 
   #scalar(scalar: YamlScalar.Parsed): Node {
     const text = typeof scalar.value === "string" ? scalar.value : String(scalar.source ?? "");
     const at = this.#at(scalar);
-    const value = scalar.tag !== undefined && scalar.tag !== "?" ? this.#tagged(scalar.tag, text, at) : scalar.type === "PLAIN" ? plainScalar(text) : text;
+    const value =
+      scalar.tag !== undefined && scalar.tag !== "?"
+        ? this.#tagged(scalar.tag, text, at)
+        : scalar.type === "PLAIN"
+          ? plainScalar(text)
+          : text;
     const node = scalarNode(value, at);
     if (typeof value !== "string" && String(value) !== text) node.text = text;
     return node;

@@ -8,6 +8,8 @@ interface Base extends Place {
   templated: boolean;
   /** Nodes in it when written out, aliases included. */
   size: number;
+  /** Levels of maps and lists in it. */
+  depth: number;
 }
 
 export type Scalar = string | number | boolean | null;
@@ -47,29 +49,58 @@ export interface BrokenNode extends Base {
 }
 
 export function scalarNode(value: Scalar, at: Place): ScalarNode {
-  return { kind: "scalar", value, source: at.source, start: at.start, end: at.end, templated: isTemplate(value), size: 1 };
+  return {
+    kind: "scalar",
+    value,
+    source: at.source,
+    start: at.start,
+    end: at.end,
+    templated: isTemplate(value),
+    size: 1,
+    depth: 0,
+  };
 }
 
 export function listNode(items: Node[], at: Place): ListNode {
-  const node: ListNode = { kind: "list", items, source: at.source, start: at.start, end: at.end, templated: false, size: 1 };
+  const node: ListNode = {
+    kind: "list",
+    items,
+    source: at.source,
+    start: at.start,
+    end: at.end,
+    templated: false,
+    size: 1,
+    depth: 1,
+  };
   for (const item of items) {
     node.templated ||= item.templated;
     node.size += item.size;
+    node.depth = Math.max(node.depth, item.depth + 1);
   }
   return node;
 }
 
 export function mapNode(entries: Map<string, Entry>, at: Place): MapNode {
-  const node: MapNode = { kind: "map", entries, source: at.source, start: at.start, end: at.end, templated: false, size: 1 };
+  const node: MapNode = {
+    kind: "map",
+    entries,
+    source: at.source,
+    start: at.start,
+    end: at.end,
+    templated: false,
+    size: 1,
+    depth: 1,
+  };
   for (const { key, value } of entries.values()) {
     node.templated ||= value.templated || key.templated;
     node.size += value.size;
+    node.depth = Math.max(node.depth, value.depth + 1);
   }
   return node;
 }
 
 export function brokenNode(at: Place): BrokenNode {
-  return { kind: "broken", source: at.source, start: at.start, end: at.end, templated: false, size: 1 };
+  return { kind: "broken", source: at.source, start: at.start, end: at.end, templated: false, size: 1, depth: 0 };
 }
 
 function isTemplate(value: Scalar): boolean {
@@ -121,7 +152,7 @@ function plainMap(node: MapNode): Record<string, unknown> {
 
 /** Sets an own property, whatever its name. */
 export function setOwn(record: Record<string, unknown>, key: string, value: unknown): void {
-  if (key === "__proto__") Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
+  if (key === "__proto__")
+    Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true });
   else record[key] = value;
 }
-

@@ -18,7 +18,12 @@ export function parse(source: Source, reporter: Reporter): Node | undefined {
   if (second) {
     const at = { source, start: second.range[0], end: second.range[0] + 3 };
     const hint = "Keep one document; `---` begins another one.";
-    reporter.report({ code: "yaml-documents", at, message: "A config is one YAML document, this text has more.", hint });
+    reporter.report({
+      code: "yaml-documents",
+      at,
+      message: "A config is one YAML document, this text has more.",
+      hint,
+    });
   }
   if (document.errors.length > 0) {
     for (const error of document.errors) reportSyntax(error, source, reporter);
@@ -30,7 +35,13 @@ export function parse(source: Source, reporter: Reporter): Node | undefined {
 /** Depth is watched while lexing: what composes the tokens afterwards calls itself for every level. */
 function compose(source: Source, reporter: Reporter): Document.Parsed[] | undefined {
   // Keys are compared by ourselves (the library's way takes quadratic time), scalars are typed by ourselves.
-  const composer = new Composer({ schema: "failsafe", uniqueKeys: false, logLevel: "silent", prettyErrors: false, stringKeys: false });
+  const composer = new Composer({
+    schema: "failsafe",
+    uniqueKeys: false,
+    logLevel: "silent",
+    prettyErrors: false,
+    stringKeys: false,
+  });
   const parser = new Parser();
   const documents: Document.Parsed[] = [];
   for (const lexeme of new Lexer().lex(source.text)) {
@@ -50,7 +61,12 @@ function compose(source: Source, reporter: Reporter): Document.Parsed[] | undefi
 function reportSyntax(error: YAMLParseError, source: Source, reporter: Reporter): void {
   const [start, end] = error.pos;
   const message = error.message.replaceAll(/\s+at line \d+, column \d+:?[\s\S]*$/g, "");
-  reporter.report({ code: error.code === "BAD_ALIAS" ? "yaml-alias" : "yaml-syntax", at: { source, start, end }, message, hint: syntaxHint(error) });
+  reporter.report({
+    code: error.code === "BAD_ALIAS" ? "yaml-alias" : "yaml-syntax",
+    at: { source, start, end },
+    message,
+    hint: syntaxHint(error),
+  });
 }
 
 function syntaxHint(error: YAMLParseError): string {

@@ -5,7 +5,12 @@ const booleans = new Map<string, boolean>(
     ["true", "yes", "on"],
     ["false", "no", "off"],
   ].flatMap((words, index) =>
-    words.flatMap((word) => [word, word.toUpperCase(), word.slice(0, 1).toUpperCase() + word.slice(1)].map((form): [string, boolean] => [form, index === 0])),
+    words.flatMap((word) =>
+      [word, word.toUpperCase(), word.slice(0, 1).toUpperCase() + word.slice(1)].map((form): [string, boolean] => [
+        form,
+        index === 0,
+      ]),
+    ),
   ),
 );
 

@@ -1,0 +1,90 @@
+import type { CompileOptions } from "../compile-config.ts";
+import type { Reporter } from "../diagnostics/reporter.ts";
+import type { Source } from "../diagnostics/source.ts";
+import { limits } from "../parse/limits.ts";
+import { get, isNull, type MapNode, type Node, plain, scalarNode } from "../parse/node.ts";
+import type { Version } from "../schema/config.ts";
+import { expandInvocation } from "./invocation.ts";
+import { namespaceOf, OrbLoader, type ResolvedOrb } from "./orbs.ts";
+import { checkDefaults, definitionFrame } from "./parameters.ts";
+import { enter, type Here, type Pass, report } from "./pass.ts";
+import { pipelineNames } from "./pipeline.ts";
+import { expandVersion2 } from "./version-2.ts";
+import { expandWorkflow, type Workflow } from "./workflow.ts";
+
+export interface Expanded {
+  workflows: Workflow[];
+  setup: boolean;
+  orbs: ResolvedOrb[];
+  sources: Source[];
+}
+
+/** A checked config → its workflows with every job as it will run. */
+export async function expandConfig(
+  config: { root: MapNode; version: Version },
+  options: CompileOptions,
+  reporter: Reporter,
+): Promise<Expanded> {
+  const { root, version } = config;
+  const pass: Pass = {
+    reporter,
+    pipeline: new Map(),
+    templating: version === "2.1",
+    templates: new Map(),
+    budget: { left: limits.expansion, told: false },
+    used: new Set(),
+  };
+  const bare: Here = { pass, scope: { namespace: namespaceOf(root, "project", new Map()) } };
+  if (version === "2") return { workflows: expandVersion2(root, bare), setup: false, orbs: [], sources: [] };
+  const given = { parameters: options.pipelineParameters ?? {}, values: options.pipelineValues ?? {} };
+  pass.pipeline = pipelineNames(get(root, "parameters"), given, bare);
+  const loader = new OrbLoader(options.orbs, options.signal);
+  const orbs = await loader.import(get(root, "orbs"), bare, []);
+  const here: Here = { pass, scope: { namespace: namespaceOf(root, "project", orbs) } };
+  checkDefinitions(here);
+  return { workflows: workflowsOf(root, here), setup: isSetup(root), orbs: loader.resolved, sources: loader.sources };
+}
+
+function isSetup(root: MapNode): boolean {
+  const setup = get(root, "setup");
+  return setup !== undefined && !isNull(setup) && plain(setup) !== false;
+}
+
+function checkDefinitions(here: Here): void {
+  const { namespace } = here.scope;
+  for (const kind of ["command", "executor", "job"] as const) {
+    const definitions = namespace[`${kind}s`];
+    for (const [name, definition] of definitions) checkDefaults(definition, definitionFrame(here, kind, name));
+  }
+}
+
+function workflowsOf(root: MapNode, here: Here): Workflow[] {
+  const workflows = get(root, "workflows");
+  if (workflows?.kind !== "map") return defaultWorkflow(here, root);
+  const list: Workflow[] = [];
+  for (const [name, entry] of workflows.entries) {
+    if (name === "version" && entry.value.kind === "scalar") continue;
+    const workflow = expandWorkflow(name, entry, here);
+    if (workflow) list.push(workflow);
+  }
+  return list;
+}
+
+/** Without workflows the job `build` runs. */
+function defaultWorkflow(config: Here, root: Node): Workflow[] {
+  const definition = config.scope.namespace.jobs.get("build");
+  if (!definition) {
+    const hint = "Add `workflows:`, or a job called `build`.";
+    report(config, {
+      code: "nothing-to-run",
+      at: { source: root.source, start: root.start, end: root.start + 1 },
+      message: "This config runs nothing: it has no workflows, and no job `build`.",
+      hint,
+    });
+    return [];
+  }
+  const here = enter(config, { kind: "workflow", name: "workflow" });
+  const at = scalarNode("build", { source: definition.source, start: definition.start, end: definition.start + 1 });
+  const instances = expandInvocation({ job: "build", at, options: new Map() }, here);
+  return [{ name: "workflow", at, instances, triggers: undefined, maxAutoReruns: undefined, here }];
+}

@@ -1,0 +1,211 @@
+import type { CompiledJob, JobType, RequireStatus } from "../compiled.ts";
+import { suggestion } from "../diagnostics/nearest.ts";
+import type { Place } from "../diagnostics/source.ts";
+import { type Entry, isNull, isText, type MapNode, type Node, plain } from "../parse/node.ts";
+import { jobTypes, typeOf } from "../schema/job.ts";
+import { filterOption } from "./filters.ts";
+import { expandJob } from "./job.ts";
+import { expandMatrix, instanceName } from "./matrix.ts";
+import { find, notFound } from "./names.ts";
+import { enter, type Here, report, type Scope, spend } from "./pass.ts";
+import { resolve, textOf } from "./template/resolve.ts";
+
+/** One job of a workflow as it will run, before names are made unique. */
+export interface Instance {
+  name: string;
+  at: Place;
+  type: JobType | undefined;
+  /** Undefined for approval, and where something is wrong. */
+  job: CompiledJob | undefined;
+  requires: Requirement[];
+  /** What else the workflow says about it: context, filters, serial-group. */
+  options: Record<string, unknown>;
+  /** The name that stands for all instances of a matrix. */
+  alias: string | undefined;
+}
+
+export interface Requirement {
+  name: string;
+  at: Place;
+  status: RequireStatus | RequireStatus[] | "terminal" | undefined;
+}
+
+export interface Invocation {
+  job: string;
+  /** Where the job's name stands. */
+  at: Node;
+  options: ReadonlyMap<string, Entry>;
+}
+
+/** Keys of an invocation that are no arguments of its job. */
+export const invocationKeys: ReadonlySet<string> = new Set([
+  "requires",
+  "name",
+  "context",
+  "type",
+  "filters",
+  "matrix",
+  "pre-steps",
+  "post-steps",
+  "serial-group",
+  "override-with",
+]);
+
+export function invocationOf(node: Node, here: Here): Invocation | undefined {
+  if (node.kind === "scalar") return { job: textOf(resolve(node, here)), at: node, options: new Map() };
+  if (node.kind !== "map") return undefined;
+  const [entry] = node.entries.values();
+  if (!entry) return undefined;
+  const key = resolve(entry.key, here);
+  if (!isText(key)) return undefined;
+  return { job: key.value, at: entry.key, options: entry.value.kind === "map" ? entry.value.entries : new Map() };
+}
+
+/** One invocation → one instance, or one for each combination of its matrix. */
+export function expandInvocation(invocation: Invocation, here: Here): Instance[] {
+  const matrixNode = invocation.options.get("matrix")?.value;
+  if (!matrixNode || isNull(matrixNode))
+    return [expandInstance(invocation, undefined, here)].filter((one) => one !== undefined);
+  const matrix = expandMatrix(matrixNode, here);
+  const instances: Instance[] = [];
+  for (const combination of matrix?.combinations ?? []) {
+    if (!spend(here, 1, matrixNode)) break;
+    const instance = expandInstance(invocation, combination, here);
+    if (instance) instances.push({ ...instance, alias: matrix?.alias ?? invocation.job });
+  }
+  return instances;
+}
+
+function expandInstance(
+  invocation: Invocation,
+  combination: ReadonlyMap<string, Entry> | undefined,
+  workflow: Here,
+): Instance | undefined {
+  const matrix = combination && new Map([...combination].map(([name, { value }]) => [name, value]));
+  const scope: Scope = { namespace: workflow.scope.namespace, matrix };
+  const here: Here = { ...workflow, scope };
+  const nameNode = option(invocation, "name", here);
+  const implied = combination ? instanceName(invocation.job, combination) : invocation.job;
+  const name = nameNode && !isNull(nameNode) && nameNode.kind !== "broken" ? textOf(nameNode) : implied;
+  const instance: Instance = {
+    name,
+    at: invocation.at,
+    type: undefined,
+    job: undefined,
+    requires: requirementsOf(option(invocation, "requires", here), here),
+    options: optionsOf(invocation, here),
+    alias: undefined,
+  };
+  const type = option(invocation, "type", here);
+  if (isText(type) && type.value === "approval") return { ...instance, type: "approval" };
+  if (type && !checkInlineType(type, here)) return instance;
+  return withJob({ invocation, combination, instance }, here);
+}
+
+function option(invocation: Invocation, name: string, here: Here): Node | undefined {
+  const entry = invocation.options.get(name);
+  return entry && resolve(entry.value, here);
+}
+
+function checkInlineType(type: Node, here: Here): boolean {
+  if (isText(type) && type.value === "build") return true;
+  if (type.kind === "broken" || isNull(type)) return true;
+  const isKnown = isText(type) && (jobTypes as readonly string[]).includes(type.value);
+  const hint = isKnown
+    ? `Define the job under \`jobs:\` with \`type: ${String(plain(type))}\`, and name it here.`
+    : "Write `type: approval`, or leave it out.";
+  const message = "Only jobs with `type: approval` can be defined inline under the `workflows:`/`job-groups:` section.";
+  report(here, { code: "wrong-value", at: type, message, hint });
+  return false;
+}
+
+interface Making {
+  invocation: Invocation;
+  combination: ReadonlyMap<string, Entry> | undefined;
+  instance: Instance;
+}
+
+function withJob({ invocation, combination, instance }: Making, here: Here): Instance {
+  const override = option(invocation, "override-with", here);
+  const replacement = isText(override) ? find("job", override.value, here) : undefined;
+  const found = replacement ?? find("job", invocation.job, here);
+  if (found === "missing-orb") return instance;
+  if (!found) {
+    notFound("job", invocation.job, here, invocation.at);
+    return instance;
+  }
+  const inside = enter(here, { kind: "job", name: invocation.job });
+  const args = new Map([...invocation.options].filter(([name]) => !invocationKeys.has(name)));
+  for (const [name, entry] of combination ?? []) args.set(name, entry);
+  const type = typeOf(found.definition) as JobType;
+  if (type === "approval") return { ...instance, type };
+  const job = expandJob(
+    {
+      definition: found.definition,
+      home: { namespace: found.namespace },
+      args,
+      at: invocation.at,
+      preSteps: invocation.options.get("pre-steps")?.value,
+      postSteps: invocation.options.get("post-steps")?.value,
+    },
+    here,
+    inside,
+  );
+  return { ...instance, job };
+}
+
+const statuses = ["success", "failed", "canceled", "unauthorized", "not_run"] as const;
+
+function requirementsOf(node: Node | undefined, here: Here): Requirement[] {
+  if (!node || isNull(node) || node.kind === "broken") return [];
+  const items = node.kind === "list" ? node.items : [node];
+  return items.flatMap((item) => (item.kind === "map" ? conditional(item, here) : simple(item, here)));
+}
+
+function simple(item: Node, here: Here): Requirement[] {
+  if (item.kind === "scalar" && item.value !== null)
+    return [{ name: item.text ?? String(item.value), at: item, status: undefined }];
+  if (item.kind !== "broken")
+    report(here, {
+      code: "wrong-type",
+      at: item,
+      message: "`requires` is a list of job names.",
+      hint: "Or of `name: status`.",
+    });
+  return [];
+}
+
+function conditional(item: MapNode, here: Here): Requirement[] {
+  return [...item.entries].map(([name, { key, value }]) => ({ name, at: key, status: statusOf(value, here) }));
+}
+
+function statusOf(node: Node, here: Here): Requirement["status"] {
+  if (isText(node) && node.value === "terminal") return "terminal";
+  const list = (node.kind === "list" ? node.items : [node]).map((item) => {
+    const status = statuses.find((one) => item.kind === "scalar" && one === item.value);
+    if (!status && item.kind !== "broken") {
+      const hint = suggestion(String(plain(item)), [...statuses, "terminal"], "Possible are");
+      report(here, {
+        code: "wrong-value",
+        at: item,
+        message: `${JSON.stringify(plain(item))} is not a status of a job.`,
+        hint,
+      });
+    }
+    return status;
+  });
+  const known = list.filter((one) => one !== undefined);
+  return node.kind === "list" ? known : known[0];
+}
+
+function optionsOf(invocation: Invocation, here: Here): Record<string, unknown> {
+  const options: Record<string, unknown> = {};
+  for (const name of ["context", "serial-group"]) {
+    const node = option(invocation, name, here);
+    if (node && !isNull(node) && node.kind !== "broken") options[name] = plain(node);
+  }
+  const filters = invocation.options.get("filters")?.value;
+  const value = filters && filterOption(filters, here);
+  if (value !== undefined) options["filters"] = value;
+  return options;
+}

@@ -1,0 +1,197 @@
+import { suggestion } from "../diagnostics/nearest.ts";
+import type { Place } from "../diagnostics/source.ts";
+import {
+  brokenNode,
+  type ClosureNode,
+  type Entry,
+  get,
+  isNull,
+  isText,
+  type Node,
+  plain,
+  scalarNode,
+} from "../parse/node.ts";
+import { enter, type Here, report, type Scope } from "./pass.ts";
+import { resolve } from "./template/resolve.ts";
+
+export interface Parameter {
+  name: string;
+  type: string;
+  /** Undefined: an argument is required. Null as a default means the same. */
+  fallback: Node | undefined;
+  values: string[] | undefined;
+}
+
+const known = new WeakMap<Node, Parameter[]>();
+
+/** The parameters that a job, command or executor declares. */
+export function parametersOf(definition: Node): Parameter[] {
+  const cached = known.get(definition);
+  if (cached) return cached;
+  const declared = get(definition, "parameters");
+  const parameters =
+    declared?.kind === "map" ? [...declared.entries].map(([name, { value }]) => parameterOf(name, value)) : [];
+  known.set(definition, parameters);
+  return parameters;
+}
+
+export function parameterOf(name: string, node: Node): Parameter {
+  const type = get(node, "type");
+  const fallback = get(node, "default");
+  const values = get(node, "enum");
+  return {
+    name,
+    type: isText(type) ? type.value : "string",
+    fallback: fallback === undefined || isNull(fallback) ? undefined : fallback,
+    values: values?.kind === "list" ? values.items.map((item) => String(plain(item))) : undefined,
+  };
+}
+
+export interface Call {
+  definition: Node;
+  /** The names that the definition was written among. */
+  home: Scope;
+  args: ReadonlyMap<string, Entry>;
+  /** Where the call stands. */
+  at: Place;
+}
+
+/**
+ * The values of a definition's parameters for one call; undefined when the call is wrong, which is told. `caller` is
+ * where the arguments were written, `here` the call itself (for the chain).
+ */
+export function bind(call: Call, caller: Here, here: Here): ReadonlyMap<string, Node> | undefined {
+  const parameters = parametersOf(call.definition);
+  const bound = new Map<string, Node>();
+  const missing: string[] = [];
+  let wrong = !allDeclared(call, parameters, here);
+  for (const parameter of parameters) {
+    const entry = call.args.get(parameter.name);
+    if (entry && !(isNull(entry.value) && parameter.fallback)) {
+      const value = argument(parameter, entry.value, caller);
+      if (!fits(parameter, value)) {
+        wrong = true;
+        report(here, { code: "argument-type", at: entry.value, ...mismatch(parameter, value) });
+      }
+      bound.set(parameter.name, value);
+    } else if (parameter.fallback) bound.set(parameter.name, closed(parameter, parameter.fallback, call.home));
+    else missing.push(parameter.name);
+  }
+  if (missing.length > 0) {
+    const hint = `Give ${missing.length === 1 ? "it" : "them"} here, or a default where ${missing.length === 1 ? "it is" : "they are"} declared.`;
+    report(here, {
+      code: "missing-argument",
+      at: call.at,
+      message: `Missing required argument(s): ${missing.join(", ")}`,
+      hint,
+    });
+    wrong = true;
+  }
+  return wrong ? undefined : bound;
+}
+
+function allDeclared(call: Call, parameters: Parameter[], here: Here): boolean {
+  const names = new Set(parameters.map((parameter) => parameter.name));
+  const unexpected = [...call.args].filter(([name]) => !names.has(name));
+  const [first] = unexpected;
+  if (!first) return true;
+  const message = `Unexpected argument(s): ${unexpected.map(([name]) => name).join(", ")}`;
+  const hint = suggestion(first[0], names, "Declared parameters are") ?? "It declares no parameters.";
+  report(here, { code: "unexpected-argument", at: first[1].key, message, hint });
+  return false;
+}
+
+function argument(parameter: Parameter, node: Node, caller: Here): Node {
+  // Steps stay as they are written until they are run: their names and templates are the caller's.
+  if (parameter.type === "steps" && node.kind === "list") return closed(parameter, node, caller.scope);
+  return closed(parameter, resolve(node, caller), caller.scope);
+}
+
+function closed(parameter: Parameter, node: Node, scope: Scope): Node {
+  if (parameter.type !== "steps" && parameter.type !== "executor") return node;
+  if (node.kind === "closure" || node.kind === "broken") return node;
+  if (parameter.type === "steps" && node.kind !== "list") return node;
+  const closure: ClosureNode = { ...brokenNode(node), kind: "closure", node, scope, size: node.size };
+  return closure;
+}
+
+const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+function fits({ type, values }: Parameter, node: Node): boolean {
+  if (node.kind === "broken") return true;
+  if (type === "steps") return node.kind === "closure" && node.node.kind === "list";
+  if (type === "executor") return node.kind === "closure" && (isText(node.node) || node.node.kind === "map");
+  if (node.kind !== "scalar") return false;
+  if (type === "boolean") return typeof node.value === "boolean";
+  if (type === "integer") return Number.isInteger(node.value);
+  if (type === "enum")
+    return (
+      node.value !== null &&
+      (values?.includes(String(node.text ?? node.value)) || values?.includes(String(node.value)) || false)
+    );
+  if (type === "env_var_name") return typeof node.value === "string" && environmentName.test(node.value);
+  return typeof node.value === "string";
+}
+
+function mismatch(parameter: Parameter, node: Node): { message: string; hint?: string | undefined } {
+  const message = `Type error for argument ${parameter.name}: expected type: ${parameter.type}, actual value: ${shown(node)} (type ${typeOf(node)})`;
+  return { message, hint: mismatchHint(parameter, node) };
+}
+
+function mismatchHint({ type, values }: Parameter, node: Node): string | undefined {
+  if (type === "enum") return suggestion(String(plain(node)), values ?? [], "Possible are");
+  if (type === "string" && node.kind === "scalar" && node.value !== null)
+    return `Put it in quotes: "${node.text ?? String(node.value)}".`;
+  if (type === "env_var_name") return "The name of an environment variable: letters, digits and _, no digit first.";
+  if ((type === "integer" || type === "boolean") && isText(node)) return "Write it without quotes.";
+  return type === "steps" ? "Write a list of steps." : undefined;
+}
+
+export function shown(node: Node): string {
+  const text = JSON.stringify(plain(node)) ?? "null";
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+export function typeOf(node: Node): string {
+  if (node.kind === "closure") return node.node.kind === "list" ? "steps" : "executor";
+  if (node.kind === "list") return "sequence";
+  if (node.kind !== "scalar") return "mapping";
+  if (node.value === null) return "null";
+  if (typeof node.value === "number") return Number.isInteger(node.value) ? "integer" : "number";
+  return typeof node.value;
+}
+
+/** Definitions whose defaults don't fit their own type are wrong even when nobody uses them. */
+export function checkDefaults(definition: Node, here: Here): void {
+  for (const parameter of parametersOf(definition)) checkDefault(parameter, here);
+}
+
+export function checkDefault(parameter: Parameter, here: Here): void {
+  const { name, type, fallback } = parameter;
+  if (type === "enum" && !parameter.values) {
+    const at = fallback;
+    if (at)
+      report(here, {
+        code: "bad-parameter",
+        at,
+        message: `Parameter error: parameter '${name}' of type enum has no list of values`,
+        hint: "List them under `enum:`.",
+      });
+    return;
+  }
+  if (!fallback || fallback.templated || fits(parameter, closed(parameter, fallback, here.scope))) return;
+  const value = fallback.kind === "scalar" ? String(fallback.value) : shown(fallback);
+  const message =
+    type === "enum"
+      ? `Parameter error: default value of parameter '${name}' is '${value}', which is not in enum '${parameter.values?.join(", ")}'`
+      : `Parameter error: default value of parameter '${name}' is '${value}' (type ${typeOf(fallback)}): expected type ${type}`;
+  report(here, { code: "bad-parameter", at: fallback, message, hint: mismatchHint(parameter, fallback) });
+}
+
+export function definitionFrame(here: Here, kind: string, name: string): Here {
+  return enter(here, { kind: "definition", name: `${kind} '${name}'` });
+}
+
+export function textNode(value: string, at: Place): Node {
+  return { ...scalarNode(value, at), templated: false };
+}

@@ -1,0 +1,91 @@
+import type { Finding, Reporter } from "../diagnostics/reporter.ts";
+import type { Place } from "../diagnostics/source.ts";
+import { limits } from "../parse/limits.ts";
+import type { Node, Scalar } from "../parse/node.ts";
+import type { Template } from "./template/parse.ts";
+
+/** One expansion of one config: what is the same at every place of it. */
+export interface Pass {
+  reporter: Reporter;
+  /** Values of `pipeline.…` names; null where a name is known and has no value now. Parameters as `pipeline.parameters.x`. */
+  pipeline: ReadonlyMap<string, Scalar>;
+  /** False in version 2: there `<<` is text. */
+  templating: boolean;
+  templates: Map<string, Template>;
+  /** Nodes and characters that may still be made. */
+  budget: { left: number; told: boolean };
+  used: Used;
+}
+
+/** Definitions that something used, for the warnings about the others. */
+export type Used = Set<Node | Namespace>;
+
+/** The definitions that names mean at one place: those of the project, or those of one orb. */
+export interface Namespace {
+  kind: "project" | "orb";
+  commands: ReadonlyMap<string, Node>;
+  executors: ReadonlyMap<string, Node>;
+  jobs: ReadonlyMap<string, Node>;
+  /** By the name that they are imported under; `missing` when importing failed, which is told already. */
+  orbs: ReadonlyMap<string, Namespace | "missing">;
+}
+
+/** What `<< … >>` can see. Lexical: a definition sees its own parameters only. */
+export interface Scope {
+  namespace: Namespace;
+  parameters?: ReadonlyMap<string, Node> | undefined;
+  matrix?: ReadonlyMap<string, Node> | undefined;
+  /** The commands around this place, innermost first. Steps given as an argument are around nothing but their caller. */
+  within?: Within | undefined;
+}
+
+export interface Within {
+  command: Node;
+  parent: Within | undefined;
+}
+
+/** How the expansion came here: for the chain of a diagnostic, and against recursion. */
+export interface Frame {
+  kind: "workflow" | "job" | "command" | "executor" | "definition";
+  name: string;
+  parent?: Frame | undefined;
+  depth: number;
+}
+
+/** Where the expansion is. */
+export interface Here {
+  pass: Pass;
+  scope: Scope;
+  frame?: Frame | undefined;
+}
+
+export function enter(here: Here, frame: Omit<Frame, "parent" | "depth">, scope: Scope = here.scope): Here {
+  return { pass: here.pass, scope, frame: { ...frame, parent: here.frame, depth: (here.frame?.depth ?? 0) + 1 } };
+}
+
+export function report(here: Here, finding: Omit<Finding, "chain">): void {
+  here.pass.reporter.report({ ...finding, chain: chainOf(here.frame) });
+}
+
+function chainOf(frame: Frame | undefined): string[] {
+  const chain: string[] = [];
+  for (let at = frame; at; at = at.parent) {
+    chain.unshift(
+      at.kind === "definition" ? `Error in definition of ${at.name}` : `Error calling ${at.kind}: '${at.name}'`,
+    );
+  }
+  return chain;
+}
+
+/** Takes from the budget; false when nothing is left, which is told once. */
+export function spend(here: Here, amount: number, at: Place): boolean {
+  const { budget } = here.pass;
+  budget.left -= amount;
+  if (budget.left >= 0) return true;
+  if (!budget.told) {
+    budget.told = true;
+    const message = `The config expands to more than ${limits.expansion} values.`;
+    report(here, { code: "too-big", at, message, hint: "Commands that call commands multiply, and so do matrices." });
+  }
+  return false;
+}

@@ -1,0 +1,124 @@
+/** A text with `<< tags >>`, cut into parts. */
+export interface Template {
+  parts: Part[];
+  /** The text is one tag and nothing else: it takes the value with its type. */
+  whole: Tag | undefined;
+}
+
+export type Part = { kind: "text"; text: string } | Tag | Section;
+
+export interface Tag {
+  kind: "tag";
+  /** What stands between the brackets, without blanks around it. */
+  expression: string;
+  /** Offset and length of the whole tag in the text. */
+  offset: number;
+  length: number;
+}
+
+/** `<<# x >>…<</ x >>`, shown when x is true, or `<<^ x >>…`, when it is not. */
+export interface Section {
+  kind: "section";
+  tag: Tag;
+  inverted: boolean;
+  parts: Part[];
+}
+
+export type TemplateProblem = { problem: string; tag: Tag };
+
+/** Mustache with `<<` and `>>`. `\<<` stands for `<<`. What has no `>>` on its line is text: a heredoc. */
+export function parseTemplate(text: string): Template | TemplateProblem {
+  const root: Part[] = [];
+  const open: Section[] = [];
+  let parts = root;
+  for (const token of standalone(tokens(text))) {
+    if (token.kind === "text") pushText(parts, token.text);
+    else if (token.sigil === "") parts.push(token.tag);
+    else if (token.sigil === "#" || token.sigil === "^") {
+      const section: Section = { kind: "section", tag: token.tag, inverted: token.sigil === "^", parts: [] };
+      parts.push(section);
+      open.push(section);
+      parts = section.parts;
+    } else {
+      const section = open.pop();
+      if (section?.tag.expression !== token.tag.expression)
+        return { problem: `The section <</ ${token.tag.expression} >> was not opened.`, tag: token.tag };
+      parts = open.at(-1)?.parts ?? root;
+    }
+  }
+  const left = open.at(-1);
+  if (left) return { problem: `The section <<# ${left.tag.expression} >> is not closed.`, tag: left.tag };
+  const [first] = root;
+  return { parts: root, whole: root.length === 1 && first?.kind === "tag" ? first : undefined };
+}
+
+type Token = { kind: "text"; text: string } | { kind: "tag"; sigil: string; tag: Tag };
+
+function tokens(text: string): Token[] {
+  const found: Token[] = [];
+  let done = 0;
+  let at = text.indexOf("<<");
+  while (at !== -1) {
+    if (text[at - 1] === "\\") {
+      found.push({ kind: "text", text: `${text.slice(done, at - 1)}<<` });
+      done = at + 2;
+      at = text.indexOf("<<", done);
+      continue;
+    }
+    const tag = tagAt(text, at);
+    if (tag) {
+      if (at > done) found.push({ kind: "text", text: text.slice(done, at) });
+      found.push(tag);
+      done = tag.tag.offset + tag.tag.length;
+      at = text.indexOf("<<", done);
+    } else at = text.indexOf("<<", at + 1);
+  }
+  if (done < text.length) found.push({ kind: "text", text: text.slice(done) });
+  return found;
+}
+
+const tagPattern = /<<\s*([#^/]?)\s*((?:[^<>\n]|<(?!<)|>(?!>))*?)\s*>>/y;
+
+function tagAt(text: string, offset: number): Extract<Token, { kind: "tag" }> | undefined {
+  tagPattern.lastIndex = offset;
+  const [whole, sigil = "", expression = ""] = tagPattern.exec(text) ?? [];
+  if (whole === undefined || expression === "") return undefined;
+  return { kind: "tag", sigil, tag: { kind: "tag", expression, offset, length: whole.length } };
+}
+
+/** A section tag alone on its line disappears with the line. */
+function standalone(list: Token[]): Token[] {
+  for (const [index, token] of list.entries()) {
+    if (token.kind !== "tag" || token.sigil === "") continue;
+    const before = list[index - 1];
+    const after = list[index + 1];
+    const head = lineHead(before, index === 0);
+    const tail = lineTail(after);
+    if (head === undefined || tail === undefined) continue;
+    if (before?.kind === "text") before.text = before.text.slice(0, before.text.length - head);
+    if (after?.kind === "text") after.text = after.text.slice(tail);
+  }
+  return list.filter((token) => token.kind === "tag" || token.text !== "");
+}
+
+/** Blanks between the line's start and the end of a text; undefined when something else stands there. */
+function lineHead(token: Token | undefined, isStart: boolean): number | undefined {
+  if (!token) return isStart ? 0 : undefined;
+  if (token.kind !== "text") return undefined;
+  const line = token.text.slice(token.text.lastIndexOf("\n") + 1);
+  if (/^[ \t]*$/.test(line) && (token.text.includes("\n") || token.text === "")) return line.length;
+  return undefined;
+}
+
+function lineTail(token: Token | undefined): number | undefined {
+  if (!token) return 0;
+  if (token.kind !== "text") return undefined;
+  const match = /^[ \t]*\r?\n/.exec(token.text);
+  return match ? match[0].length : undefined;
+}
+
+function pushText(parts: Part[], text: string): void {
+  const last = parts.at(-1);
+  if (last?.kind === "text") last.text += text;
+  else parts.push({ kind: "text", text });
+}

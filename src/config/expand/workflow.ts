@@ -1,0 +1,80 @@
+import { type Entry, get, isNull, isText, type MapNode, type Node, plain } from "../parse/node.ts";
+import { expandInvocation, type Instance, invocationOf } from "./invocation.ts";
+import { isTrue } from "./logic.ts";
+import { enter, type Here, report } from "./pass.ts";
+import { checkSchedules } from "./schedule.ts";
+import { expressionValue, resolve } from "./template/resolve.ts";
+import { isTruthy } from "./truth.ts";
+
+export interface Workflow {
+  name: string;
+  at: Node;
+  instances: Instance[];
+  triggers: unknown;
+  maxAutoReruns: number | undefined;
+  here: Here;
+}
+
+/** A workflow's jobs; undefined when its condition switches it off: then nothing of it is looked at. */
+export function expandWorkflow(name: string, entry: Entry, config: Here): Workflow | undefined {
+  const here = enter(config, { kind: "workflow", name });
+  const node = entry.value;
+  if (node.kind !== "map" || !isOn(node, here)) return undefined;
+  const jobs = node.entries.get("jobs")?.value;
+  const list = jobs?.kind === "list" ? jobs.items : [];
+  const instances: Instance[] = [];
+  for (const item of list) {
+    const invocation = invocationOf(item, here);
+    if (invocation) instances.push(...expandInvocation(invocation, here));
+  }
+  const reruns = get(node, "max_auto_reruns");
+  const value = reruns && plain(resolve(reruns, here));
+  return {
+    name,
+    at: entry.key,
+    instances,
+    triggers: triggersOf(node, here),
+    maxAutoReruns: typeof value === "number" ? value : undefined,
+    here,
+  };
+}
+
+function triggersOf(node: MapNode, here: Here): unknown {
+  const triggers = node.entries.get("triggers")?.value;
+  if (!triggers || isNull(triggers)) return undefined;
+  const resolved = resolve(triggers, here);
+  checkSchedules(resolved, here);
+  return plain(resolved);
+}
+
+function isOn(node: MapNode, here: Here): boolean {
+  const when = node.entries.get("when")?.value;
+  if (when && !holds(when, here)) return false;
+  const unless = node.entries.get("unless")?.value;
+  return !unless || !holds(unless, here);
+}
+
+/** A text without `<<` is an expression; anything else a logic statement. */
+function holds(node: Node, here: Here): boolean {
+  if (isText(node) && !node.templated) {
+    if (node.value === "") return false;
+    const value = expressionValue(node.value, here, node);
+    return value.kind === "scalar" && value.value !== false && value.value !== null;
+  }
+  const resolved = resolve(node, here);
+  if (node.kind === "scalar" && node.templated && isMixed(String(node.value)) && isTruthy(resolved)) {
+    const hint = "Write the whole condition without `<< >>`, or all of it inside.";
+    report(here, {
+      code: "always-true",
+      at: node,
+      message: "This condition is a text after its template is filled in, and a text is always true.",
+      hint,
+    });
+  }
+  return isTrue(resolved, here);
+}
+
+/** `<< x >> == "main"`: a template with text around it. */
+function isMixed(text: string): boolean {
+  return !/^\s*<<[^<>]*>>\s*$/.test(text);
+}

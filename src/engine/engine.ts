@@ -107,7 +107,8 @@ export interface ContainerPlan {
   environment: Readonly<Record<string, string>>;
   /** `uid:gid`, `name`, or undefined for the image's own. */
   user?: string;
-  workingDirectory: string;
+  /** Absolute. Undefined: the image's own. */
+  workingDirectory?: string;
   hostname?: string;
   /** Extra names for 127.0.0.1. */
   localNames?: string[];

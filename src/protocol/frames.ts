@@ -9,6 +9,8 @@
 export const maxFrameBytes = 4 * 1024 * 1024;
 const maxHeaderBytes = 0xffff;
 const prefixBytes = 6;
+/** Chunks that wait for the rest of their frame are merged from this number on: one byte each would cost a hundred. */
+const mostChunks = 1024;
 
 export interface Frame {
   header: unknown;
@@ -48,6 +50,7 @@ export class FrameDecoder {
   *push(chunk: Buffer): Generator<Frame, void, undefined> {
     this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
+    if (this.#chunks.length > mostChunks) this.#chunks = [Buffer.concat(this.#chunks)];
     for (let frame = this.#next(); frame; frame = this.#next()) yield frame;
   }
 

@@ -96,7 +96,7 @@ export function createBody(plan: ContainerPlan): CreateBody {
     ...(plan.command === undefined ? {} : { Cmd: plan.command }),
     Env: Object.entries(plan.environment).map(([name, value]) => `${name}=${value}`),
     ...(user === undefined ? {} : { User: user }),
-    WorkingDir: plan.workingDirectory,
+    WorkingDir: plan.workingDirectory ?? "",
     ...(plan.hostname === undefined || plan.network.mode === "join" ? {} : { Hostname: plan.hostname }),
     Labels: { ...plan.labels },
     AttachStdin: true,

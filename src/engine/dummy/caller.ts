@@ -17,7 +17,7 @@ export function faultOfPlan(plan: ContainerPlan, requiredLabels: readonly string
   const { memoryBytes, cpus, pids, openFiles } = plan.limits;
   if (![memoryBytes, cpus, pids, openFiles].every((limit) => Number.isFinite(limit) && limit > 0))
     return `plan ${plan.name} has a limit that is none`;
-  const paths = [plan.workingDirectory, ...plan.shared.map((shared) => shared.path)];
+  const paths = [plan.workingDirectory ?? "/", ...plan.shared.map((shared) => shared.path)];
   if (plan.workspace !== undefined) paths.push(plan.workspace.path);
   const relative = paths.find((path) => !path.startsWith("/"));
   if (relative !== undefined) return `plan ${plan.name} has the relative path "${relative}"`;

@@ -1,0 +1,215 @@
+import { randomBytes } from "node:crypto";
+import type { Engine, EngineInfo } from "../engine/engine.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Secret } from "../lib/secret.ts";
+import { AgentApi, type Claim } from "./api/client.ts";
+import { type Capacity, Room } from "./claim/capacity.ts";
+import { claimTasks } from "./claim/loop.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { errorFacts, type Log } from "./log.ts";
+import { type AgentEvent, defaultTimes, type TaskContext, type TaskTimes } from "./task/context.ts";
+import { ImageStore } from "./task/images.ts";
+import { settledWithin } from "./task/or-abort.ts";
+import { StartGate } from "./task/start-gate.ts";
+import { TaskAgentSource } from "./task/task-agent-source.ts";
+import { TaskRun } from "./task/task-run.ts";
+
+export interface LaunchAgentOptions {
+  api: { baseUrl: string; socketPath?: string; token: Secret };
+  engine: Engine;
+  /** Unique among the agents of its class, and on its engine: what carries it in a label is this agent's. */
+  name: string;
+  hostname: string;
+  version: string;
+  capacity: Capacity;
+  /** Reference of the image that brings the task agent. */
+  taskAgentImage: string;
+  clock: Clock;
+  newId: () => string;
+  /** 0 ≤ n < 1, for pauses. */
+  random?: () => number;
+  /** For nonces. */
+  randomBytes?: (count: number) => Uint8Array;
+  log: Log;
+  onEvent?: (event: AgentEvent) => void;
+  /** How long the control plane may hold a claim. */
+  claimWaitMs?: number;
+  /** Container starts at once; one a core of the engine's host when not given. */
+  startsAtOnce?: number;
+  times?: Partial<TaskTimes>;
+}
+
+export interface LaunchAgent {
+  /** When the engine has been seen. Rejects with EngineError when it cannot be used; then the agent is closed, too. */
+  ready: Promise<EngineInfo>;
+  /** No new claims; resolves when the running tasks have ended and are cleaned up. */
+  drain(): Promise<void>;
+  /** Drains, and cancels what runs; what has not begun goes back to the queue. The second call hurries. */
+  stop(reason: string): Promise<void>;
+  /** When nothing runs and nothing is left. Never rejects. */
+  closed: Promise<void>;
+}
+
+const defaultClaimWaitMs = 30_000;
+const apiTimeoutMs = 30_000;
+const sweepMs = 60_000;
+
+/** Claims tasks of one class and runs each in a container of its own, until it is drained or stopped. */
+export function startLaunchAgent(options: LaunchAgentOptions): LaunchAgent {
+  const agent = new Agent(options);
+  return {
+    ready: agent.ready,
+    drain: async () => await agent.drain(),
+    stop: async (reason) => await agent.stop(reason),
+    closed: agent.closed,
+  };
+}
+
+class Agent {
+  readonly ready: Promise<EngineInfo>;
+  readonly closed: Promise<void>;
+  readonly #options: LaunchAgentOptions;
+  readonly #api: AgentApi;
+  readonly #room: Room;
+  readonly #ledger: Ledger;
+  readonly #runs = new Map<TaskRun, Promise<void>>();
+  /** Ends claiming. */
+  readonly #draining = new AbortController();
+  /** Ends what goes on behind the tasks: warming up, sweeping. */
+  readonly #closing = new AbortController();
+  #stopped = false;
+
+  constructor(options: LaunchAgentOptions) {
+    this.#options = options;
+    const { token, ...address } = options.api;
+    const { clock, version } = options;
+    this.#api = new AgentApi({ address, token, version, clock, random: this.#random, timeoutMs: apiTimeoutMs });
+    this.#room = new Room(options.capacity);
+    this.#ledger = new Ledger({
+      engine: options.engine,
+      agentName: options.name,
+      owns: (taskId, attempt) => this.#owns(taskId, attempt),
+      now: () => clock.now(),
+      log: options.log,
+    });
+    this.ready = options.engine.info(this.#closing.signal);
+    this.closed = this.#live();
+  }
+
+  async drain(): Promise<void> {
+    this.#draining.abort(new Error("draining"));
+    await this.closed;
+  }
+
+  async stop(reason: string): Promise<void> {
+    const hurry = this.#stopped;
+    this.#stopped = true;
+    this.#draining.abort(new Error(reason));
+    for (const run of this.#runs.keys()) run.cancel(reason, { hurry });
+    await this.closed;
+  }
+
+  async #live(): Promise<void> {
+    const { log, name } = this.#options;
+    try {
+      const context = this.#context(await this.ready);
+      log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
+      const warmed = context.taskAgent.warm(this.#closing.signal);
+      const swept = this.#sweepNowAndThen();
+      await this.#claim(context);
+      while (this.#runs.size > 0) await Promise.all(this.#runs.values());
+      this.#closing.abort(new Error("closing"));
+      await Promise.all([warmed, swept]);
+      // Every removal was confirmed by the engine, but for those that failed.
+      if (context.leftovers.size > 0) await this.#lastSweep();
+    } catch (error) {
+      log.error(errorFacts(error), "the engine cannot be used");
+    } finally {
+      this.#closing.abort(new Error("closing"));
+      await this.#api.close();
+    }
+  }
+
+  async #claim(context: TaskContext): Promise<void> {
+    const { clock, newId, log } = this.#options;
+    await claimTasks({
+      api: this.#api,
+      agent: context.agent,
+      room: this.#room,
+      waitMs: this.#options.claimWaitMs ?? defaultClaimWaitMs,
+      onClaim: (claim) => this.#run(claim, context),
+      clock,
+      random: this.#random,
+      newId,
+      log,
+      signal: this.#draining.signal,
+    });
+  }
+
+  #run(claim: Claim, context: TaskContext): void {
+    const { task } = claim;
+    const { memoryBytes, cpus } = task.container.limits;
+    const containers = Math.max(1, task.container.images.length);
+    const place = this.#room.admit({ memoryBytes: memoryBytes * containers, cpus });
+    const run = new TaskRun(claim, context);
+    context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
+    context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
+    const done = run.run(place.admitted).finally(() => {
+      this.#runs.delete(run);
+      place.release();
+      this.#room.leavePlace();
+    });
+    this.#runs.set(run, done);
+  }
+
+  #context(info: EngineInfo): TaskContext {
+    const { engine, clock, name, hostname, version } = this.#options;
+    const images = new ImageStore(engine, clock);
+    return {
+      api: this.#api,
+      engine,
+      info,
+      images,
+      taskAgent: new TaskAgentSource({ engine, images, reference: this.#options.taskAgentImage, clock }),
+      gate: new StartGate(this.#options.startsAtOnce ?? info.cpus),
+      agent: { name, hostname, version },
+      limits: { ...defaultTimes, ...this.#options.times },
+      clock,
+      random: this.#random,
+      randomBytes: this.#options.randomBytes ?? randomBytes,
+      log: this.#options.log,
+      leftovers: new Set(),
+      onEvent: this.#options.onEvent ?? (() => {}),
+    };
+  }
+
+  #owns(taskId: string, attempt: string): boolean {
+    for (const { claim } of this.#runs.keys()) {
+      if (claim.task.id === taskId && String(claim.task.attempt) === attempt) return true;
+    }
+    return false;
+  }
+
+  /** Never rejects. */
+  async #sweepNowAndThen(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      await this.#sweep(signal);
+      await this.#options.clock.sleep(sweepMs, signal).catch(() => undefined);
+    }
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ledger.sweep(signal);
+    } catch (error) {
+      if (!signal.aborted) this.#options.log.warn(errorFacts(error), "could not look for what dead agents left");
+    }
+  }
+
+  async #lastSweep(): Promise<void> {
+    await settledWithin(this.#sweep(new AbortController().signal), 10_000, this.#options.clock);
+  }
+
+  readonly #random = (): number => (this.#options.random ?? Math.random)();
+}

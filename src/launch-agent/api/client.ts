@@ -1,0 +1,160 @@
+import type { Clock } from "../../lib/clock.ts";
+import { Secret } from "../../lib/secret.ts";
+import {
+  agentApi,
+  type ClaimRequest,
+  ClaimResponse,
+  framesMediaType,
+  HeartbeatResponse,
+  RecordsResponse,
+} from "../../protocol/agent-api.ts";
+import type { Lane } from "../../protocol/records.ts";
+import type { Task } from "../../protocol/task.ts";
+import { Blobs } from "./blobs.ts";
+import { ApiFailure } from "./failure.ts";
+import { type ApiAddress, type Call, Http, parseAnswer } from "./http.ts";
+import { withRetries } from "./retry.ts";
+
+export interface ApiOptions {
+  address: ApiAddress;
+  /** Of the resource class: claims tasks. */
+  token: Secret;
+  version: string;
+  clock: Clock;
+  random: () => number;
+  /** Longest wait for an answer, beyond what a long poll asked for. */
+  timeoutMs: number;
+}
+
+export interface Claim {
+  task: Task;
+  /** Stands for this attempt of this task. */
+  token: Secret;
+  leaseMs: number;
+  warning?: string;
+}
+
+/** `gap`: the post did not follow on what is stored. Either way `acked` is the number of the last stored record. */
+export type RecordsAnswer = { acked: number; gap: boolean };
+
+export type UnclaimAnswer = "taken-back" | "tried-too-often" | "gone";
+
+/** The control plane, as this agent speaks to it. Calls for a task take the token of its claim. */
+export class AgentApi {
+  readonly #http: Http;
+  readonly #options: ApiOptions;
+
+  constructor(options: ApiOptions) {
+    this.#options = options;
+    this.#http = new Http(options.address, `cofferdam-launch-agent/${options.version}`);
+  }
+
+  /** The next task of the class; undefined when there was none within `wait_ms`. One try: the claim loop backs off. */
+  async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim | undefined> {
+    const { status, text } = await this.#http.text(
+      this.#post(agentApi.claim, request, { token: this.#options.token, signal, waitMs: request.wait_ms }),
+      [200, 204],
+    );
+    if (status === 204) return undefined;
+    const answer = parseAnswer(ClaimResponse, text, `POST ${agentApi.claim}`);
+    return {
+      task: answer.task,
+      token: new Secret(answer.task_token),
+      leaseMs: answer.lease_ms,
+      ...(answer.warning ? { warning: answer.warning } : {}),
+    };
+  }
+
+  /** Gives a task back that has not begun. */
+  async unclaim(
+    claim: { taskId: string; token: Secret; reason: string },
+    options: { signal: AbortSignal; giveUpAfterMs: number },
+  ): Promise<UnclaimAnswer> {
+    const body = { task_id: claim.taskId, task_token: claim.token.reveal(), reason: claim.reason.slice(0, 8192) };
+    try {
+      await this.#retry(options, () =>
+        this.#http.text(this.#post(agentApi.unclaim, body, { token: claim.token, signal: options.signal }), [200, 204]),
+      );
+      return "taken-back";
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      if (error.status === 404 || error.fenced) return "gone";
+      if (error.status === 409) return "tried-too-often";
+      throw error;
+    }
+  }
+
+  /** Renews the lease, once. Held by the server up to `waitMs`; answered at once when the task is to end. */
+  async heartbeat(token: Secret, waitMs: number, signal: AbortSignal): Promise<HeartbeatResponse> {
+    const call = this.#post(agentApi.heartbeat, { wait_ms: waitMs }, { token, signal, waitMs });
+    const { text } = await this.#http.text(call, [200]);
+    return parseAnswer(HeartbeatResponse, text, `POST ${agentApi.heartbeat}`);
+  }
+
+  /** Stores frames of records. Tries until it gives up: what is posted stays the caller's until it is acknowledged. */
+  async postRecords(
+    post: { token: Secret; lane: Lane; frames: Buffer },
+    options: { signal: AbortSignal; giveUpAfterMs: number },
+  ): Promise<RecordsAnswer> {
+    const call: Call = {
+      method: "POST",
+      path: agentApi.records,
+      query: [["lane", post.lane]],
+      token: post.token,
+      body: post.frames,
+      contentType: framesMediaType,
+      timeoutMs: this.#options.timeoutMs,
+      signal: options.signal,
+    };
+    return await this.#retry(options, async () => {
+      const { status, text } = await this.#http.text(call, [200, 409]);
+      return parseRecordsAnswer(status, text);
+    });
+  }
+
+  /** Caches, workspaces, artifacts, test results and sources of one task. */
+  blobs(token: Secret): Blobs {
+    return new Blobs(this.#http, { ...this.#options, token });
+  }
+
+  async close(): Promise<void> {
+    await this.#http.close();
+  }
+
+  #post(path: string, body: object, call: { token: Secret; signal: AbortSignal; waitMs?: number }): Call {
+    return {
+      method: "POST",
+      path,
+      token: call.token,
+      body: Buffer.from(JSON.stringify(body)),
+      contentType: "application/json",
+      timeoutMs: this.#options.timeoutMs + (call.waitMs ?? 0),
+      signal: call.signal,
+    };
+  }
+
+  async #retry<T>(options: { signal: AbortSignal; giveUpAfterMs: number }, attempt: () => Promise<T>): Promise<T> {
+    return await withRetries(attempt, { clock: this.#options.clock, random: this.#options.random, ...options });
+  }
+}
+
+/** 409 is a gap when it says how far the lane is stored, and a refusal like any other when it does not. */
+function parseRecordsAnswer(status: number, text: string): RecordsAnswer {
+  if (status === 200) {
+    return { ...parseAnswer(RecordsResponse, text, `POST ${agentApi.records}`), gap: false };
+  }
+  const said = parseJson(text);
+  const gap = RecordsResponse.safeParse(said);
+  if (gap.success) return { ...gap.data, gap: true };
+  const code = typeof said === "object" && said !== null && "code" in said ? String(said.code) : "unknown";
+  const message = typeof said === "object" && said !== null && "message" in said ? String(said.message) : text;
+  throw new ApiFailure(`POST ${agentApi.records}: 409 ${message.slice(0, 500)}`, { status, code });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * A call to the control plane that did not work. `status` is undefined where no answer came, or none that makes sense.
+ * It answers two questions: is it worth another try, and does the control plane still know this attempt.
+ */
+export class ApiFailure extends Error {
+  override name = "ApiFailure";
+  readonly status: number | undefined;
+  readonly code: string;
+  /** How long the server wants to be left alone. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, facts: { status?: number; code: string; retryAfterMs?: number; cause?: unknown }) {
+    super(message, facts.cause === undefined ? {} : { cause: facts.cause });
+    this.status = facts.status;
+    this.code = facts.code;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  get retryable(): boolean {
+    return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+
+  /** The token is void: another attempt runs, or the task is over. Nobody listens to this one any more. */
+  get fenced(): boolean {
+    return this.status === 401 || (this.status === 409 && this.code === "stale-attempt");
+  }
+}
+
+export function isFenced(error: unknown): error is ApiFailure {
+  return error instanceof ApiFailure && error.fenced;
+}

@@ -1,0 +1,3 @@
+export { type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "./agent.ts";
+export type { Log } from "./log.ts";
+export type { AgentEvent } from "./task/context.ts";

@@ -1,0 +1,79 @@
+import type { Engine, OwnedObject } from "../../engine/engine.ts";
+import { errorFacts, type Log } from "../log.ts";
+import { label, type Role } from "../plan/labels.ts";
+
+export interface LedgerOptions {
+  engine: Engine;
+  agentName: string;
+  /** Whether this process has a task under this id and attempt. Asked right before something is removed. */
+  owns: (taskId: string, attempt: string) => boolean;
+  now: () => number;
+  log: Log;
+}
+
+const rolesOfTasks: readonly Role[] = ["task", "service"];
+
+/**
+ * What this agent has on its engine, read back from the engine's labels and never remembered. An object of ours that no
+ * task of this process owns is an orphan: its agent died. (A task that still runs could be adopted here instead.)
+ * Other agents' objects are left alone until they are past their deadline.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+
+  constructor(options: LedgerOptions) {
+    this.#options = options;
+  }
+
+  /** Removes orphans. Returns how many; rejects with EngineError only when it could not look. */
+  async sweep(signal: AbortSignal): Promise<number> {
+    let removed = 0;
+    for (const object of await this.#list(signal)) {
+      if (this.#isOrphan(object) && (await this.#remove(object, signal))) removed++;
+    }
+    if (removed > 0) this.#options.log.info({ removed }, "removed what a dead agent had left");
+    return removed;
+  }
+
+  /** Removes everything of this agent, owned or not. */
+  async removeAll(signal: AbortSignal): Promise<number> {
+    let removed = 0;
+    for (const object of await this.#list(signal)) {
+      if (this.#isOurs(object) && (await this.#remove(object, signal))) removed++;
+    }
+    return removed;
+  }
+
+  /** Containers first: a volume cannot go before what uses it. */
+  async #list(signal: AbortSignal): Promise<OwnedObject[]> {
+    const lists = await Promise.all(
+      rolesOfTasks.map((role) => this.#options.engine.list({ [label.role]: role }, signal)),
+    );
+    return lists.flat().toSorted((a, b) => Number(a.kind === "volume") - Number(b.kind === "volume"));
+  }
+
+  #isOurs(object: OwnedObject): boolean {
+    return object.labels[label.agent] === this.#options.agentName;
+  }
+
+  #isOrphan(object: OwnedObject): boolean {
+    if (this.#options.owns(object.labels[label.task] ?? "", object.labels[label.attempt] ?? "")) return false;
+    return this.#isOurs(object) || this.#isPastDeadline(object);
+  }
+
+  #isPastDeadline(object: OwnedObject): boolean {
+    const deadline = Number(object.labels[label.deadline]);
+    return Number.isFinite(deadline) && deadline > 0 && deadline < this.#options.now();
+  }
+
+  async #remove(object: OwnedObject, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#options.engine.removeObject(object, signal);
+      return true;
+    } catch (error) {
+      const facts = { kind: object.kind, id: object.id, ...errorFacts(error) };
+      this.#options.log.warn(facts, "an orphan could not be removed");
+      return false;
+    }
+  }
+}

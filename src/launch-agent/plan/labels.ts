@@ -1,0 +1,15 @@
+/** Labels of everything that this agent makes. They are its ledger: what is not labelled does not exist for it. */
+export const label = {
+  agent: "dev.cofferdam.agent",
+  task: "dev.cofferdam.task",
+  attempt: "dev.cofferdam.attempt",
+  class: "dev.cofferdam.class",
+  /** Milliseconds since the epoch: whoever finds it later than this may remove it. */
+  deadline: "dev.cofferdam.deadline",
+  role: "dev.cofferdam.role",
+  /** On the task-agent image: the command line that starts the task agent, as a JSON array. */
+  argv: "dev.cofferdam.argv",
+} as const;
+
+/** What an object is for. `task-agent` is the shared volume, which belongs to all agents of a host. */
+export type Role = "task" | "service" | "task-agent";

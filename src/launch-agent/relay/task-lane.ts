@@ -1,0 +1,37 @@
+import { encodeFrame } from "../../protocol/frames.ts";
+import type { RecordBody, RecordFrame, TaskEnded } from "../../protocol/records.ts";
+import { ChannelViolation } from "../channel/violation.ts";
+import type { RecordRelay } from "./records.ts";
+
+/** The task agent's lane as it passes through here: numbers without gaps, nothing after its last record. */
+export class TaskLane {
+  readonly #relay: RecordRelay;
+  #seq = 0;
+  #ended: TaskEnded | undefined;
+
+  constructor(relay: RecordRelay) {
+    this.#relay = relay;
+  }
+
+  /** The record that ended the task, once it has passed; stored it is when its number is acknowledged. */
+  get ended(): { seq: number; record: TaskEnded } | undefined {
+    return this.#ended && { seq: this.#seq, record: this.#ended };
+  }
+
+  /** A promise: the control plane is slower than the container, read no further until it resolves. */
+  record(seq: number, record: RecordBody, body: Buffer): Promise<void> | undefined {
+    // A record that was sent before its acknowledgement arrived comes again after a break.
+    if (seq <= this.#seq) return undefined;
+    if (seq !== this.#seq + 1) throw new ChannelViolation(`record ${seq} after record ${this.#seq}`);
+    if (this.#ended) throw new ChannelViolation("a record after the end of the task");
+    this.#seq = seq;
+    if (record.type === "task-ended") this.#ended = record;
+    const frame = { type: "record", seq, record } satisfies RecordFrame;
+    this.#relay.push(seq, encodeFrame(frame, body.byteLength > 0 ? body : undefined));
+    return this.#relay.full();
+  }
+
+  async flushed(): Promise<void> {
+    await this.#relay.flushed();
+  }
+}

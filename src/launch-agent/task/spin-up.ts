@@ -1,0 +1,111 @@
+import { type Account, type ContainerPlan, EngineError, type Image, isEngineError } from "../../engine/engine.ts";
+import type { ImageSpec, Task } from "../../protocol/task.ts";
+import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
+import { isProblem } from "../plan/problem.ts";
+import type { LaunchLane } from "../relay/launch-lane.ts";
+import type { TaskContext } from "./context.ts";
+import { ConfigFault } from "./end.ts";
+import type { TaskAgent } from "./task-agent-source.ts";
+import { agentInWords, classInWords, imageInWords, isolationInWords } from "./words.ts";
+
+export const spinUpStep = 0;
+
+export interface SpunUp extends TaskPlan {
+  agent: TaskAgent;
+  images: Image[];
+}
+
+/** Everything that a container needs before it is made: images, the task agent, the account, the plan. */
+export async function spinUp(
+  task: Task,
+  context: TaskContext,
+  options: { lane: LaunchLane; signal: AbortSignal },
+): Promise<SpunUp> {
+  const { lane, signal } = options;
+  lane.stepStarted(spinUpStep, "Spin up environment", "spin_up");
+  lane.line(spinUpStep, agentInWords(context.agent, context.info));
+  const isDocker = task.container.executor === "docker";
+  const [agent, images] = await Promise.all([
+    context.taskAgent.ready({ volume: isDocker, signal }),
+    Promise.all((isDocker ? task.container.images : []).map((spec) => ensureImage(spec, context, options))),
+  ]);
+  const image = isDocker ? images[0] : agent.image;
+  if (!image) throw new ConfigFault("the job has a docker executor without an image");
+  const account = await accountOf(task, image, { context, signal });
+  const plan = planTask({ ...planInput(task, image, agent, context), account });
+  if (isProblem(plan)) throw new ConfigFault(plan.problem);
+  if (!isDocker) lane.line(spinUpStep, imageInWords("of the task agent", image));
+  lane.line(spinUpStep, classInWords(task.container));
+  lane.line(spinUpStep, isolationInWords(task.container, plan.work.workingDirectory));
+  return { ...plan, agent, images };
+}
+
+/** The plan of the service at `index` of the job's images, once the container that it joins exists. */
+export function servicePlan(
+  task: Task,
+  context: TaskContext,
+  service: { spec: ImageSpec; image: Image; agent: TaskAgent; index: number; joins: string },
+): ContainerPlan {
+  const { spec, image, agent, index, joins } = service;
+  const plan = planService(planInput(task, image, agent, context), { spec, index, joins });
+  if (isProblem(plan)) throw new ConfigFault(plan.problem);
+  return plan;
+}
+
+function planInput(task: Task, image: Image, agent: TaskAgent, context: TaskContext) {
+  return {
+    task,
+    image,
+    agent: {
+      name: context.agent.name,
+      architecture: context.info.architecture,
+      argv: agent.argv,
+      volume: agent.volume,
+    },
+    nowMs: context.clock.now(),
+  };
+}
+
+async function ensureImage(
+  spec: ImageSpec,
+  context: TaskContext,
+  options: { lane: LaunchLane; signal: AbortSignal },
+): Promise<Image> {
+  const { lane, signal } = options;
+  const startedAt = context.clock.monotonic();
+  let pulled = false;
+  const image = await context.images.ensure({
+    reference: spec.image,
+    ...(spec.auth ? { credentials: spec.auth } : {}),
+    signal,
+    onProgress(line) {
+      if (!pulled) lane.line(spinUpStep, `Pulling ${spec.image}`);
+      pulled = true;
+      // A slow control plane must not make this agent hold progress lines.
+      if (!lane.full()) lane.line(spinUpStep, line);
+    },
+  });
+  const seconds = ((context.clock.monotonic() - startedAt) / 1000).toFixed(1);
+  lane.line(spinUpStep, `${imageInWords(spec.image, image)}${pulled ? `, pulled in ${seconds} s` : ""}`);
+  return image;
+}
+
+async function accountOf(
+  task: Task,
+  image: Image,
+  options: { context: TaskContext; signal: AbortSignal },
+): Promise<Account> {
+  const user = task.container.executor === "docker" ? task.container.images[0]?.user : undefined;
+  try {
+    return await options.context.engine.account(image, user, options.signal);
+  } catch (error) {
+    if (!isEngineError(error, "not-found")) throw error;
+    // Removed since we looked: the next look pulls it again.
+    forgetImages(options.context, task);
+    throw new EngineError("failed", `the image was removed while the task was being set up: ${error.message}`);
+  }
+}
+
+function forgetImages(context: TaskContext, task: Task): void {
+  for (const { image } of task.container.images) context.images.forget(image);
+}

@@ -1,0 +1,100 @@
+import { type Engine, EngineError, type Image } from "../../engine/engine.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { label } from "../plan/labels.ts";
+import { taskAgentPath } from "../plan/working-directory.ts";
+import type { ImageStore } from "./images.ts";
+
+export interface TaskAgent {
+  image: Image;
+  /** Starts it, in its own image as in any other that has the volume. */
+  argv: string[];
+  volume: string;
+}
+
+/** Somebody may tidy up volumes at any time, so an ensured one is believed for a burst of tasks only. */
+const believeForMs = 10_000;
+
+/** Where the task agent comes from: its image, and the shared volume that takes it into other images. */
+export class TaskAgentSource {
+  readonly #engine: Engine;
+  readonly #images: ImageStore;
+  readonly #reference: string;
+  readonly #clock: Clock;
+  #ensured: { volume: string; until: number } | undefined;
+  #ensuring: Promise<void> | undefined;
+
+  constructor(options: { engine: Engine; images: ImageStore; reference: string; clock: Clock }) {
+    this.#engine = options.engine;
+    this.#images = options.images;
+    this.#reference = options.reference;
+    this.#clock = options.clock;
+  }
+
+  /** Everything there before it is needed. Failures are told when it is. */
+  async warm(signal: AbortSignal): Promise<void> {
+    await this.ready({ volume: true, signal }).catch(() => undefined);
+  }
+
+  /** Rejects with EngineError, which is never the job's fault here. */
+  async ready(options: { volume: boolean; signal: AbortSignal }): Promise<TaskAgent> {
+    const image = await this.#image(options.signal);
+    const agent = { image, argv: this.#argv(image), volume: volumeName(image) };
+    if (options.volume) await this.#ensureVolume(agent, options.signal);
+    return agent;
+  }
+
+  forgetVolume(): void {
+    this.#ensured = undefined;
+  }
+
+  async #image(signal: AbortSignal): Promise<Image> {
+    try {
+      return await this.#images.ensure({ reference: this.#reference, signal, onProgress: () => {} });
+    } catch (cause) {
+      signal.throwIfAborted();
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new EngineError("failed", `task-agent image ${this.#reference}: ${why}`, { cause });
+    }
+  }
+
+  #argv(image: Image): string[] {
+    const argv = parseArgv(image.labels[label.argv]);
+    if (argv) return argv;
+    throw new EngineError("failed", `${this.#reference} is no task-agent image: it has no label ${label.argv}`);
+  }
+
+  async #ensureVolume(agent: TaskAgent, signal: AbortSignal): Promise<void> {
+    const known = this.#ensured;
+    if (known?.volume === agent.volume && known.until > this.#clock.monotonic()) return;
+    this.#ensuring ??= this.#fill(agent, signal).finally(() => {
+      this.#ensuring = undefined;
+    });
+    await this.#ensuring;
+  }
+
+  async #fill(agent: TaskAgent, signal: AbortSignal): Promise<void> {
+    await this.#engine.ensureSharedVolume(
+      { name: agent.volume, image: agent.image.id, path: taskAgentPath, labels: { [label.role]: "task-agent" } },
+      signal,
+    );
+    this.#ensured = { volume: agent.volume, until: this.#clock.monotonic() + believeForMs };
+  }
+}
+
+/** Named by content: another build of the image is another volume. */
+function volumeName(image: Image): string {
+  return `cofferdam-task-agent-${image.id
+    .replace(/^sha256:/, "")
+    .replaceAll(/[^a-zA-Z0-9]/g, "")
+    .slice(0, 16)}`;
+}
+
+function parseArgv(text: string | undefined): string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text ?? "");
+    const isArgv = Array.isArray(value) && value.length > 0 && value.every((part) => typeof part === "string");
+    return isArgv ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

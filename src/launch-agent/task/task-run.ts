@@ -1,0 +1,363 @@
+import type { Attachment, ContainerPlan, Exit } from "../../engine/engine.ts";
+import { isEngineError } from "../../engine/engine.ts";
+import type { Claim } from "../api/client.ts";
+import { isFenced } from "../api/failure.ts";
+import { errorFacts } from "../log.ts";
+import { LaunchLane } from "../relay/launch-lane.ts";
+import { RecordRelay } from "../relay/records.ts";
+import { removeContainers } from "./clean-up.ts";
+import type { TaskContext } from "./context.ts";
+import { endOfDeath, endOfError, type TaskEnd } from "./end.ts";
+import { keepLease } from "./heartbeat.ts";
+import { settledWithin } from "./or-abort.ts";
+import { reportEnd } from "./report.ts";
+import { followService } from "./service.ts";
+import { TaskSession } from "./session.ts";
+import { type SpunUp, servicePlan, spinUp, spinUpStep } from "./spin-up.ts";
+import { shortId } from "./words.ts";
+
+/** How soon the lease is first renewed when spinning up takes long; before that it would only be in the way. */
+const firstHeartbeatMs = 500;
+const hurryMs = 1_000;
+
+/** One attempt of one task on this agent, from its claim to nothing of it being left. */
+export class TaskRun {
+  readonly claim: Claim;
+  readonly #context: TaskContext;
+  readonly #lane: LaunchLane;
+  /** Ends everything of this run but its report and its cleanup. */
+  readonly #abort = new AbortController();
+  /** Ends posts: nobody listens any more. */
+  readonly #unheard = new AbortController();
+  readonly #end = Promise.withResolvers<TaskEnd>();
+  readonly #started = Promise.withResolvers<void>();
+  readonly #background: Promise<unknown>[] = [];
+  /** Names or ids of containers that exist, or may. */
+  readonly #containers = new Map<string, string>();
+  #session: TaskSession | undefined;
+  #primary: string | undefined;
+  #begun = false;
+  #ended = false;
+  #forced: { status: "canceled" | "timedout"; reason: string } | undefined;
+
+  constructor(claim: Claim, context: TaskContext) {
+    this.claim = claim;
+    this.#context = context;
+    const relay = new RecordRelay({
+      post: (frames) => this.#post("launch", frames),
+      onAck: () => {},
+      onFailure: (error) => this.#onApiFailure(error),
+    });
+    this.#lane = new LaunchLane(relay, context.clock);
+  }
+
+  /** Runs it to its end. Never rejects. `admitted` resolves when there is room for it. */
+  async run(admitted: Promise<void>): Promise<void> {
+    const lease = new AbortController();
+    const heartbeat = this.#keepLease(lease.signal);
+    try {
+      await Promise.race([admitted, this.#end.promise]);
+      if (!this.#ended) await this.#start();
+    } catch (error) {
+      this.#finish(this.#failure(error));
+    }
+    this.#started.resolve();
+    const end = await this.#end.promise;
+    await this.#report(end);
+    lease.abort();
+    this.#abort.abort(new Error("the task is over"));
+    await this.#cleanUp();
+    await Promise.allSettled([heartbeat, ...this.#background]);
+  }
+
+  /** This agent stops: what has not begun goes back to the queue, what has is cancelled; a second time without grace. */
+  cancel(reason: string, options: { hurry: boolean }): void {
+    if (this.#begun) this.#stop("canceled", reason, options);
+    else this.#finish({ kind: "infrastructure", message: reason });
+  }
+
+  async #start(): Promise<void> {
+    const { task } = this.claim;
+    const spun = await spinUp(task, this.#context, { lane: this.#lane, signal: this.#abort.signal });
+    const hasServices = spun.images.length > 1;
+    await this.#startPrimary(spun, { handOver: !hasServices });
+    if (hasServices) {
+      await this.#startServices(spun);
+      this.#session?.handOver(spun.work);
+    }
+    this.#lane.stepEnded(spinUpStep, { kind: "succeeded" });
+    this.#background.push(this.#watchAcceptance());
+  }
+
+  /** Nothing is waited for in between that could be done before or after: this is what a user waits for. */
+  async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
+    const { engine, gate, clock } = this.#context;
+    const beganAt = clock.monotonic();
+    await gate.run(async () => {
+      this.#abort.signal.throwIfAborted();
+      const id = await this.#create(spun.primary);
+      this.#primary = id;
+      const attachment = await engine.attach(id, this.#abort.signal);
+      const session = this.#openSession(attachment);
+      if (options.handOver) session.handOver(spun.work);
+      await engine.start(id, this.#abort.signal);
+    });
+    this.#started.resolve();
+    this.#emit("started");
+    const tookMs = Math.round(clock.monotonic() - beganAt);
+    this.#lane.line(spinUpStep, `Container ${shortId(this.#primary ?? "")} started in ${tookMs} ms`);
+    this.#background.push(this.#watchContainer());
+  }
+
+  /** Not under the task's signal: a create that is cut off may still make the container. The engine bounds it. */
+  async #create(plan: ContainerPlan): Promise<string> {
+    const { engine } = this.#context;
+    const unstoppable = new AbortController().signal;
+    this.#containers.set(plan.name, plan.name);
+    try {
+      return this.#known(plan, await engine.create(plan, unstoppable));
+    } catch (error) {
+      if (!isEngineError(error, "conflict")) throw error;
+      // Left by a create whose answer was lost: this very attempt is ours alone.
+      await engine.remove(plan.name, unstoppable);
+      return this.#known(plan, await engine.create(plan, unstoppable));
+    }
+  }
+
+  #known(plan: ContainerPlan, id: string): string {
+    this.#containers.set(plan.name, id);
+    return id;
+  }
+
+  #openSession(attachment: Attachment): TaskSession {
+    const session = new TaskSession({
+      task: this.claim.task,
+      attachment,
+      nonce: this.#context.randomBytes(16),
+      blobs: this.#context.api.blobs(this.claim.token),
+      post: (frames) => this.#post("task", frames),
+      signal: this.#abort.signal,
+      onAccepted: () => this.#onAccepted(),
+      onReported: () => this.#finish({ kind: "reported" }),
+      onViolation: (violation) =>
+        this.#finish({ kind: "infrastructure", message: `task channel: ${violation.message}` }),
+      onApiFailure: (error) => this.#onApiFailure(error),
+    });
+    this.#session = session;
+    this.#background.push(session.ended.then(() => this.#watchSilence()));
+    return session;
+  }
+
+  async #startServices(spun: SpunUp): Promise<void> {
+    const { task } = this.claim;
+    const joins = this.#primary ?? "";
+    await Promise.all(
+      task.container.images.slice(1).map(async (spec, at) => {
+        const index = at + 1;
+        const image = spun.images[index];
+        if (!image) return;
+        const plan = servicePlan(task, this.#context, { spec, image, agent: spun.agent, index, joins });
+        await this.#startService(plan, { step: index, name: spec.image });
+      }),
+    );
+  }
+
+  async #startService(plan: ContainerPlan, shown: { step: number; name: string }): Promise<void> {
+    const { engine, gate } = this.#context;
+    const signal = this.#abort.signal;
+    await gate.run(async () => {
+      signal.throwIfAborted();
+      const id = await this.#create(plan);
+      const attachment = await engine.attach(id, signal);
+      await engine.start(id, signal);
+      const service = { ...shown, id, attachment, lane: this.#lane, signal };
+      this.#background.push(followService(service, this.#context));
+    });
+  }
+
+  async #watchAcceptance(): Promise<void> {
+    const { acceptMs } = this.#context.limits;
+    await this.#sleep(acceptMs);
+    if (this.#begun || this.#ended) return;
+    const said = this.#session?.stderr;
+    const message = `the task agent did not take the task over within ${acceptMs / 1000} s${said ? `. It said: ${said}` : ""}`;
+    this.#finish({ kind: "infrastructure", message });
+  }
+
+  #onAccepted(): void {
+    this.#begun = true;
+    this.#emit("accepted");
+    if (this.#forced) this.#session?.cancel(this.#forced.status, this.#forced.reason);
+    this.#background.push(this.#watchRunTime());
+  }
+
+  /** The task agent ends the task itself when its time is up; this is for one that does not. */
+  async #watchRunTime(): Promise<void> {
+    const { maxRunTimeMs, killGraceMs } = this.claim.task.work;
+    await this.#sleep(maxRunTimeMs + killGraceMs + this.#context.limits.runTimeSlackMs);
+    if (this.#ended || this.#abort.signal.aborted) return;
+    this.#stop("timedout", `longer than the limit of ${Math.round(maxRunTimeMs / 1000)} s`, { hurry: false });
+  }
+
+  /** The end of the container, if it comes before the task's own word. */
+  async #watchContainer(): Promise<void> {
+    const end = await this.#containerEnd();
+    if (!end) return;
+    if (this.#session?.saidEnd) {
+      // All that it had to say is on its way; the last acknowledgement ends the task.
+      await this.#session.flushed();
+      return;
+    }
+    this.#finish(end);
+  }
+
+  async #containerEnd(): Promise<TaskEnd | undefined> {
+    const { engine, limits, clock } = this.#context;
+    try {
+      const exit = await engine.wait(this.#primary ?? "", this.#abort.signal);
+      await settledWithin(this.#session?.ended ?? Promise.resolve(), limits.drainMs, clock);
+      return this.#deathEnd(exit);
+    } catch (error) {
+      if (this.#abort.signal.aborted) return undefined;
+      if (isEngineError(error, "not-found")) {
+        return this.#forcedEnd() ?? { kind: "infrastructure", message: "the container was removed from outside" };
+      }
+      return this.#failure(error);
+    }
+  }
+
+  #failure(error: unknown): TaskEnd {
+    const end = endOfError(error);
+    if (end.kind === "infrastructure" && (isEngineError(error, "unreachable") || isEngineError(error, "forbidden"))) {
+      this.#context.onEvent({ type: "engine-lost", message: end.message, atMs: this.#context.clock.monotonic() });
+    }
+    return end;
+  }
+
+  /** Output that ends while the container goes on: the attachment broke, and nobody hears the task any more. */
+  async #watchSilence(): Promise<void> {
+    await this.#sleep(this.#context.limits.drainMs);
+    if (this.#ended || this.#abort.signal.aborted || this.#session?.saidEnd) return;
+    this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the connection to the container broke" });
+  }
+
+  #deathEnd(exit: Exit): TaskEnd {
+    return endOfDeath({
+      exit,
+      begun: this.#begun,
+      limits: this.claim.task.container.limits,
+      ...(this.#forced ? { forced: this.#forced } : {}),
+      stderr: this.#session?.stderr ?? "",
+    });
+  }
+
+  #stop(status: "canceled" | "timedout", reason: string, options: { hurry: boolean }): void {
+    if (this.#ended) return;
+    const again = this.#forced !== undefined;
+    this.#forced ??= { status, reason };
+    if (!this.#begun) return this.#finish({ kind: "ended", ...this.#forced, message: reason });
+    this.#session?.cancel(status, reason);
+    if (options.hurry && !again) this.#session?.cancel(status, reason);
+    const graceMs = this.claim.task.work.killGraceMs + this.#context.limits.cancelSlackMs;
+    this.#background.push(this.#insist(options.hurry || again ? hurryMs : graceMs));
+  }
+
+  async #insist(afterMs: number): Promise<void> {
+    await this.#sleep(afterMs);
+    if (this.#ended || this.#primary === undefined) return;
+    const killed = this.#context.engine.kill(this.#primary, this.#abort.signal);
+    // Whether or not the engine obeys: the task ends here.
+    if (!(await settledWithin(killed, this.#context.limits.drainMs, this.#context.clock))) {
+      this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the container could not be killed" });
+    }
+  }
+
+  #forcedEnd(): TaskEnd | undefined {
+    if (!this.#forced) return undefined;
+    return { kind: "ended", status: this.#forced.status, message: this.#forced.reason };
+  }
+
+  async #keepLease(signal: AbortSignal): Promise<void> {
+    const { clock, limits, api, random } = this.#context;
+    await settledWithin(this.#started.promise, firstHeartbeatMs, clock);
+    await keepLease({
+      api,
+      claim: this.claim,
+      clock,
+      random,
+      signal,
+      cutOffMs: limits.cutOffMs,
+      onCancel: (reason) => this.#stop("canceled", reason, { hurry: false }),
+      onLost: (message) => this.#finish({ kind: "unheard", message }),
+    });
+  }
+
+  #onApiFailure(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (isFenced(error)) this.#finish({ kind: "unheard", message });
+    else this.#finish({ kind: "infrastructure", message });
+  }
+
+  /** The first end counts. */
+  #finish(end: TaskEnd): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    if (end.kind === "unheard") this.#unheard.abort(new Error(end.message));
+    if (!this.#begun) this.#abort.abort(new Error("the task is over"));
+    this.#end.resolve(end);
+  }
+
+  async #report(end: TaskEnd): Promise<void> {
+    const { task } = this.claim;
+    const message = end.kind === "reported" ? {} : { message: end.message };
+    this.#context.log.info({ task: task.id, attempt: task.attempt, end: end.kind, ...message }, "task ended");
+    this.#context.onEvent({ type: "ended", ...this.#ids(), end: end.kind, ...message });
+    try {
+      if (end.kind === "infrastructure" && !this.#begun) await this.#makeSure();
+      await reportEnd(end, {
+        context: this.#context,
+        claim: this.claim,
+        lane: this.#lane,
+        session: this.#session,
+        begun: this.#begun,
+        signal: this.#unheard.signal,
+      });
+    } catch (error) {
+      this.#context.log.warn({ task: task.id, ...errorFacts(error) }, "the end of a task could not be reported");
+    }
+  }
+
+  /** A task is only given back when it surely did not begin: nothing runs any more, and all that it said is read. */
+  async #makeSure(): Promise<void> {
+    const { engine, limits, clock } = this.#context;
+    if (this.#primary === undefined || !this.#session) return;
+    await settledWithin(engine.kill(this.#primary, new AbortController().signal), limits.drainMs, clock);
+    await settledWithin(this.#session.ended, limits.drainMs, clock);
+  }
+
+  async #cleanUp(): Promise<void> {
+    await removeContainers([...this.#containers.values()].toReversed(), this.#context);
+    await this.#session?.close();
+    this.#emit("removed");
+  }
+
+  async #post(lane: "launch" | "task", frames: Buffer) {
+    return await this.#context.api.postRecords(
+      { token: this.claim.token, lane, frames },
+      { signal: this.#unheard.signal, giveUpAfterMs: this.#context.limits.cutOffMs },
+    );
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await this.#context.clock.sleep(ms, this.#abort.signal).catch(() => undefined);
+  }
+
+  #ids() {
+    const { id, attempt } = this.claim.task;
+    return { taskId: id, attempt, atMs: this.#context.clock.monotonic() };
+  }
+
+  #emit(type: "started" | "accepted" | "removed"): void {
+    this.#context.onEvent({ type, ...this.#ids() });
+  }
+}

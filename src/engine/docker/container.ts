@@ -14,7 +14,15 @@ export async function createContainer(client: Client, plan: ContainerPlan, signa
   const query = { name: checkedName(plan.name) };
   checkedReference(plan.image);
   const body = createBody(plan);
-  const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
+  const request = {
+    method: "POST",
+    path: "/containers/create",
+    query,
+    body,
+    what,
+    signal,
+    situation: "start",
+  } as const;
   const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
   const { Id } = checked(CreatedAnswer, answer, what);
   try {

@@ -1,0 +1,19 @@
+import { engineContract } from "../engine/contract.ts";
+import { engineUnderTest } from "./engine-under-test.ts";
+
+function sh(script: string): { entrypoint: string[]; command: string[] } {
+  return { entrypoint: ["/bin/sh", "-c"], command: [script] };
+}
+
+engineContract("docker", async () => ({
+  engine: await engineUnderTest(),
+  image: "debian:bookworm-slim",
+  user: { name: "www-data", uid: 33, gid: 33, home: "/var/www" },
+  scripts: {
+    say: ({ stdout, stderr, exit }) =>
+      sh(`printf %s '${stdout ?? ""}'; printf %s '${stderr ?? ""}' >&2; exit ${exit ?? 0}`),
+    echo: (bytes) => sh(`head -c ${bytes}`),
+    sleep: () => sh("exec sleep 1000"),
+    eat: () => sh("exec tail /dev/zero"),
+  },
+}));

@@ -1,0 +1,70 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { Secret } from "../../lib/secret.ts";
+import { ControlPlaneError } from "../errors.ts";
+import { findClassToken, findTaskToken } from "../store/access.ts";
+import type { Row } from "../store/schema.ts";
+import type { Db } from "../store/store.ts";
+import { findTask } from "../store/tasks.ts";
+
+const tokenBytes = 32;
+
+/** A token, and what is kept of it. */
+export function newToken(): { token: Secret; hash: string } {
+  const value = randomBytes(tokenBytes).toString("base64url");
+  return { token: new Secret(value), hash: hashToken(value) };
+}
+
+export function hashToken(value: string): string {
+  return createHash("sha256").update(value).digest("hex");
+}
+
+/** The class that a claiming token is for. Throws ControlPlaneError `unauthorized`. */
+export async function authenticateClass(db: Db, authorization: string | undefined): Promise<string> {
+  const hash = hashToken(bearer(authorization));
+  const row = await findClassToken(db, hash);
+  if (!row || !sameHash(row.hash, hash)) throw unknownToken("resource-class");
+  return row.resource_class;
+}
+
+/**
+ * The task that a token stands for, when its attempt is the present one. Throws ControlPlaneError: `unauthorized` for a token
+ * that is none of ours, `stale-attempt` when the task was taken away from this attempt.
+ */
+export async function authenticateTask(db: Db, authorization: string | undefined): Promise<Row<"task">> {
+  return await taskOfToken(db, bearer(authorization));
+}
+
+/** The same, with the bare token. */
+export async function taskOfToken(db: Db, token: string): Promise<Row<"task">> {
+  const hash = hashToken(token);
+  const known = await findTaskToken(db, hash);
+  if (!known || !sameHash(known.hash, hash)) throw unknownToken("task");
+  const task = await findTask(db, known.task_id);
+  if (!task) throw unknownToken("task");
+  if (task.attempt !== known.attempt || task.fenced === 1 || task.status === "queued")
+    throw staleAttempt(task.id, known.attempt);
+  return task;
+}
+
+export function staleAttempt(taskId: string, attempt: number): ControlPlaneError {
+  return new ControlPlaneError(
+    "stale-attempt",
+    `attempt ${attempt} of task ${taskId} is over: its lease ran out or it was given back. Nothing more is taken from it; end it`,
+  );
+}
+
+function bearer(authorization: string | undefined): string {
+  const match = /^Bearer ([\w~+/.=-]{1,512})$/i.exec(authorization ?? "");
+  if (!match?.[1])
+    throw new ControlPlaneError("unauthorized", "no token: send it as the header `Authorization: Bearer TOKEN`");
+  return match[1];
+}
+
+function sameHash(one: string, other: string): boolean {
+  return timingSafeEqual(Buffer.from(one, "hex"), Buffer.from(other, "hex"));
+}
+
+function unknownToken(kind: "resource-class" | "task"): ControlPlaneError {
+  const hint = kind === "task" ? "it comes with a claim" : "make a new one with `cofferdam token create`";
+  return new ControlPlaneError("unauthorized", `this is no ${kind} token of this control plane; ${hint}`);
+}

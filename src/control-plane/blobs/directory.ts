@@ -1,0 +1,133 @@
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
+import { type Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { ControlPlaneError } from "../errors.ts";
+import type { BlobStore, StoredBlob } from "./blob-store.ts";
+
+const chunkBytes = 1024 * 1024;
+
+/** Blobs as files below a directory. Content is written beside and renamed, so that nobody sees half of it. */
+export async function openBlobDirectory(root: string): Promise<BlobStore> {
+  const incoming = join(root, "incoming");
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  const file = (key: string): string => pathOf(root, key);
+  return {
+    file,
+    put: async (key, content, options) => {
+      const target = file(key);
+      const temporary = join(incoming, randomUUID());
+      try {
+        const summary = await write(temporary, content, options);
+        await moveInto(temporary, target, key);
+        return { key, ...summary };
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw error;
+      }
+    },
+    open: (blob, onCorrupt) => openChecked(file(blob.key), blob, onCorrupt),
+    remove: async (key) => await rm(file(key), { force: true }),
+  };
+}
+
+function pathOf(root: string, key: string): string {
+  const path = resolve(root, key);
+  if (!path.startsWith(resolve(root) + sep))
+    throw new ControlPlaneError("bad-request", `"${key}" leads out of the store`);
+  return path;
+}
+
+async function write(
+  file: string,
+  content: Readable,
+  { signal, maxBytes = Number.POSITIVE_INFINITY }: { signal: AbortSignal; maxBytes?: number },
+): Promise<Omit<StoredBlob, "key">> {
+  const hash = createHash("sha256");
+  const meter = new Meter(hash, maxBytes);
+  const target = createWriteStream(file, { flags: "wx", mode: 0o600, highWaterMark: chunkBytes });
+  await pipeline(content, meter, target, { signal });
+  return { sizeBytes: meter.bytes, sha256: hash.digest("hex") };
+}
+
+/** Counts and hashes what passes. */
+class Meter extends Transform {
+  bytes = 0;
+  readonly #hash: Hash;
+  readonly #maxBytes: number;
+
+  constructor(hash: Hash, maxBytes: number) {
+    super({ readableHighWaterMark: chunkBytes, writableHighWaterMark: chunkBytes });
+    this.#hash = hash;
+    this.#maxBytes = maxBytes;
+  }
+
+  override _transform(chunk: Buffer, _encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
+    this.bytes += chunk.byteLength;
+    if (this.bytes > this.#maxBytes)
+      return done(
+        new ControlPlaneError("too-large", `the body has more than ${this.#maxBytes} bytes, which is the limit`),
+      );
+    this.#hash.update(chunk);
+    done(null, chunk);
+  }
+}
+
+async function moveInto(temporary: string, target: string, key: string): Promise<void> {
+  try {
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await rename(temporary, target);
+  } catch (cause) {
+    const code = codeOf(cause);
+    if (["ENOTDIR", "EEXIST", "EISDIR", "ENOTEMPTY"].includes(code))
+      throw new ControlPlaneError(
+        "conflict",
+        `"${key}" cannot be stored: a part of it is a file already, or it is a directory`,
+        {
+          cause,
+        },
+      );
+    if (code === "ENAMETOOLONG")
+      throw new ControlPlaneError("bad-request", `"${key}" has a name that is too long`, { cause });
+    throw cause;
+  }
+}
+
+async function openChecked(file: string, blob: StoredBlob, onCorrupt: () => void): Promise<Readable | undefined> {
+  const size = await sizeOf(file);
+  if (size !== blob.sizeBytes) return undefined;
+  // Opened before it is answered for, so that a removal from now on does not matter.
+  const handle = await open(file);
+  const hash = createHash("sha256");
+  const check = new Transform({
+    readableHighWaterMark: chunkBytes,
+    transform: (chunk: Buffer, _encoding, done) => {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+    flush: (done) => {
+      if (hash.digest("hex") === blob.sha256) return done();
+      onCorrupt();
+      done(new Error(`blob ${blob.key} is not what was stored`));
+    },
+  });
+  const source = createReadStream(file, { fd: handle, highWaterMark: chunkBytes });
+  source.on("error", (error) => check.destroy(error));
+  check.on("close", () => source.destroy());
+  return source.pipe(check);
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

@@ -1,0 +1,63 @@
+import { Readable } from "node:stream";
+import { TestResults } from "../../protocol/agent-api.ts";
+import type { Context } from "../context.ts";
+import { ControlPlaneError } from "../errors.ts";
+import { appendEvents } from "../store/events.ts";
+import type { Row } from "../store/schema.ts";
+import { putTestResults } from "../store/stored.ts";
+
+const maxBytes = 64 * 1024 * 1024;
+
+/** Checks, counts and keeps the test results of a step. Throws ControlPlaneError `bad-request` or `too-large`. */
+export async function storeTestResults(
+  context: Context,
+  task: Row<"task">,
+  results: { step: number; content: Readable; signal: AbortSignal },
+): Promise<void> {
+  const bytes = await readAll(results.content);
+  const { tests } = parse(bytes);
+  const failed = tests.filter(({ result }) => result === "failure" || result === "error").length;
+  const stored = await context.blobs.put(`test-results/${context.newId()}.json`, Readable.from([bytes]), results);
+  const replaced = await context.store.transaction(async (unit) => {
+    const told = { type: "test-results", jobId: task.job_id, taskId: task.id, total: tests.length, failed } as const;
+    await appendEvents(unit, task.pipeline_id, [{ told, attempt: task.attempt }]);
+    return await putTestResults(unit.db, {
+      task_id: task.id,
+      attempt: task.attempt,
+      step: results.step,
+      total: tests.length,
+      failed,
+      blob: stored.key,
+      size_bytes: stored.sizeBytes,
+      sha256: stored.sha256,
+    });
+  });
+  if (replaced) await context.blobs.remove(replaced.blob);
+}
+
+async function readAll(content: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw new ControlPlaneError("too-large", `test results may have ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function parse(bytes: Buffer): TestResults {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw new ControlPlaneError("bad-request", "the test results are not JSON", { cause });
+  }
+  const parsed = TestResults.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new ControlPlaneError(
+    "bad-request",
+    `the test results are malformed: ${issue?.path.join(".")}: ${issue?.message}`,
+  );
+}

@@ -1,0 +1,18 @@
+import type { Clock } from "../lib/clock.ts";
+import type { BlobStore } from "./blobs/blob-store.ts";
+import type { ControlPlaneOptions } from "./control-plane.ts";
+import type { Notifier } from "./notifier.ts";
+import type { Store } from "./store/store.ts";
+
+/** What every part of the control plane works with. */
+export interface Context {
+  store: Store;
+  blobs: BlobStore;
+  clock: Clock;
+  notifier: Notifier;
+  newId: () => string;
+  route: ControlPlaneOptions["route"];
+  sources: ControlPlaneOptions["sources"];
+  /** Aborts when the control plane closes: whoever waits then gives up. */
+  closing: AbortSignal;
+}

@@ -1,0 +1,68 @@
+import type { FastifyInstance } from "fastify";
+import {
+  agentApi,
+  ClaimRequest,
+  ClaimResponse,
+  FailRequest,
+  HeartbeatRequest,
+  HeartbeatResponse,
+  UnclaimRequest,
+} from "../../../protocol/agent-api.ts";
+import { authenticateClass, authenticateTask, taskOfToken } from "../../auth/tokens.ts";
+import type { Context } from "../../context.ts";
+import { ControlPlaneError } from "../../errors.ts";
+import { claim, taskDocument } from "../../queue/claim.ts";
+import { failTask, heartbeat, leaseMs, unclaim } from "../../queue/leases.ts";
+import type { QueueWaiters } from "../../queue/queue.ts";
+import { hangUpSignal, parseRequest } from "../request.ts";
+
+const maxMessageCharacters = 8192;
+
+/** Getting a task, keeping it, and giving it back. */
+export function claimRoutes(server: FastifyInstance, context: Context, waiters: QueueWaiters): void {
+  server.post(agentApi.claim, async (request, reply) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const body = parseRequest(ClaimRequest, request.body, "body");
+    const claimed = await claim(context, waiters, { queue, request: body, signal: hangUpSignal(reply) });
+    if (!claimed) return await reply.code(204).send();
+    const { task, token } = claimed;
+    return ClaimResponse.parse({
+      task_token: token.reveal(),
+      allocation: `${task.id}.${task.attempt}`,
+      agent_version: "",
+      resource_class: queue,
+      is_enterprise: false,
+      lease_ms: leaseMs,
+      task,
+    });
+  });
+
+  server.post(agentApi.unclaim, async (request) => {
+    const body = parseRequest(UnclaimRequest, request.body, "body");
+    const task = await taskOfToken(context.store.db, body.task_token);
+    if (task.id !== body.task_id)
+      throw new ControlPlaneError("bad-request", `the token is not one of task ${body.task_id}`);
+    await unclaim(context, task, body.reason ?? "the agent gave it back");
+    return {};
+  });
+
+  server.get(agentApi.taskConfig, async (request) => {
+    const row = await authenticateTask(context.store.db, request.headers.authorization);
+    const task = await taskDocument(context.store, row.id);
+    return { task_id: row.id, task };
+  });
+
+  server.post(agentApi.fail, async (request) => {
+    const task = await authenticateTask(context.store.db, request.headers.authorization);
+    const { message } = parseRequest(FailRequest, request.body, "body");
+    await failTask(context, task, Buffer.from(message, "base64").toString("utf8").slice(0, maxMessageCharacters));
+    return {};
+  });
+
+  server.post(agentApi.heartbeat, async (request, reply) => {
+    const task = await authenticateTask(context.store.db, request.headers.authorization);
+    const { wait_ms } = parseRequest(HeartbeatRequest, request.body ?? {}, "body");
+    const cancel = await heartbeat(context, task, { waitMs: wait_ms, signal: hangUpSignal(reply) });
+    return HeartbeatResponse.parse({ lease_ms: leaseMs, cancel });
+  });
+}

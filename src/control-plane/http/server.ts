@@ -1,0 +1,49 @@
+import { chmod } from "node:fs/promises";
+import { type FastifyInstance, fastify, LogController } from "fastify";
+import type { Context } from "../context.ts";
+import type { ListenAddress } from "../control-plane.ts";
+import type { QueueWaiters } from "../queue/queue.ts";
+import { blobRoutes } from "./agent/blobs.ts";
+import { claimRoutes } from "./agent/claims.ts";
+import { recordRoutes } from "./agent/records.ts";
+import { sourceRoutes } from "./agent/source.ts";
+import { answerErrors } from "./errors.ts";
+import { healthRoutes } from "./health.ts";
+
+const jsonBodyBytes = 1024 * 1024;
+
+/** The HTTP server with all its routes, not listening yet. */
+export function createServer(context: Context, waiters: QueueWaiters, logLevel: string): FastifyInstance {
+  const server = fastify({
+    logger: { level: logLevel, stream: process.stderr, redact: ["req.headers.authorization"] },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: jsonBodyBytes,
+    // Uploads take as long as they take; calls that wait for work are held for a minute.
+    requestTimeout: 0,
+    keepAliveTimeout: 75_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 500 },
+  });
+  answerErrors(server);
+  healthRoutes(server, context);
+  claimRoutes(server, context, waiters);
+  server.register(async (streams) => {
+    // Bodies are handed on as they come in, whatever their type and size: nothing is held in memory.
+    streams.removeAllContentTypeParsers();
+    streams.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+    recordRoutes(streams, context);
+    blobRoutes(streams, context);
+    sourceRoutes(streams, context);
+  });
+  return server;
+}
+
+export async function listen(
+  server: FastifyInstance,
+  address: { socketPath: string } | { host: string; port: number },
+): Promise<ListenAddress> {
+  if (!("socketPath" in address)) return { url: await server.listen(address) };
+  await server.listen({ path: address.socketPath });
+  await chmod(address.socketPath, 0o600);
+  return { url: "http://localhost", socketPath: address.socketPath };
+}

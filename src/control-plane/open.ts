@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import type { Secret } from "../lib/secret.ts";
+import { newToken } from "./auth/tokens.ts";
+import { listArtifacts } from "./blobs/artifacts.ts";
+import { openBlobDirectory } from "./blobs/directory.ts";
+import type { Context } from "./context.ts";
+import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
+import { ControlPlaneError } from "./errors.ts";
+import { createServer, listen } from "./http/server.ts";
+import { Notifier } from "./notifier.ts";
+import { approveJob, cancelPipeline } from "./pipelines/commands.ts";
+import { createPipeline } from "./pipelines/create.ts";
+import { expireLeases, refreshLeases } from "./queue/leases.ts";
+import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
+import { readOutputOfTask } from "./records/output.ts";
+import { insertClassToken, putResourceClass, resourceClassExists } from "./store/access.ts";
+import { openStore } from "./store/store.ts";
+import { watchPipeline } from "./watch/watch.ts";
+
+const className = /^[\w.-]{1,100}\/[\w.-]{1,100}$/;
+
+/** Opens the data directory, and gives running tasks of an earlier control plane a new lease. Throws when it cannot be used. */
+export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const notifier = new Notifier(options.clock);
+  const waiters = new QueueWaiters();
+  const store = await openStore({
+    directory: options.dataDirectory,
+    onCommit: (topic, count) => {
+      const queue = queueOfTopic(topic);
+      if (queue === undefined) notifier.tell(topic);
+      else waiters.wake(queue, count);
+    },
+  });
+  const closing = new AbortController();
+  const { clock, route, sources } = options;
+  const blobs = await openBlobDirectory(options.dataDirectory);
+  const context: Context = {
+    store,
+    blobs,
+    clock,
+    notifier,
+    newId: randomUUID,
+    route,
+    sources,
+    closing: closing.signal,
+  };
+  await refreshLeases(context);
+  const server = createServer(context, waiters, options.logLevel ?? "warn");
+  const background = [
+    untilClosed(context, () => expireLeases(context, closing.signal)),
+    untilClosed(context, () => watchForForeignTasks(context, waiters, closing.signal)),
+  ];
+  return {
+    listen: (address) => listen(server, address),
+    putResourceClass: (resourceClass) => putClass(context, resourceClass),
+    createToken: (resourceClass, nickname) => createToken(context, resourceClass, nickname),
+    createPipeline: (pipeline) => createPipeline(context, pipeline),
+    watch: (pipelineId, watching) => watchPipeline(context, pipelineId, watching),
+    cancelPipeline: (pipelineId, reason) => cancelPipeline(context, pipelineId, reason),
+    approve: (jobId, by) => approveJob(context, jobId, by),
+    artifacts: (pipelineId) => listArtifacts(context, pipelineId),
+    stepOutput: (taskId, step) => readOutputOfTask(store.db, taskId, step),
+    close: async ({ graceMs }) => {
+      closing.abort(new ControlPlaneError("unavailable", "the control plane is closing"));
+      await closeServer(server, clock, graceMs);
+      await Promise.all(background);
+      await store.close();
+    },
+  };
+
+  /** Keeps a loop going: what fails once (a busy disk) may work the next time. */
+  async function untilClosed({ closing: signal }: Context, loop: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await loop();
+      } catch (error) {
+        if (signal.aborted) return;
+        server.log.error({ err: error }, "background work failed; going on");
+        await clock.sleep(1_000, signal).catch(() => undefined);
+      }
+    }
+  }
+}
+
+async function closeServer(
+  server: ReturnType<typeof createServer>,
+  clock: ControlPlaneOptions["clock"],
+  graceMs: number,
+): Promise<void> {
+  const closed = new AbortController();
+  const cutOff = (): void => server.server.closeAllConnections();
+  if (graceMs === 0) cutOff();
+  else clock.sleep(graceMs, closed.signal).then(cutOff, () => undefined);
+  await server.close();
+  closed.abort();
+}
+
+async function putClass(
+  context: Context,
+  { name, description }: { name: string; description?: string },
+): Promise<void> {
+  if (!className.test(name))
+    throw new ControlPlaneError("bad-request", `"${name}" is no class name: it has the form namespace/name`);
+  const row = { name, description: description ?? "", created_ms: context.clock.now() };
+  await context.store.transaction((unit) => putResourceClass(unit.db, row));
+}
+
+async function createToken(context: Context, resourceClass: string, nickname: string): Promise<Secret> {
+  const { token, hash } = newToken();
+  await context.store.transaction(async (unit) => {
+    if (!(await resourceClassExists(unit.db, resourceClass)))
+      throw new ControlPlaneError("not-found", `there is no resource class "${resourceClass}"; create it first`);
+    const row = { id: context.newId(), resource_class: resourceClass, nickname, hash, created_ms: context.clock.now() };
+    await insertClassToken(unit.db, row);
+  });
+  return token;
+}

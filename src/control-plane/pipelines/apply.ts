@@ -1,0 +1,94 @@
+import type { Context } from "../context.ts";
+import { appendEvents, type NewEvent } from "../store/events.ts";
+import {
+  loadState,
+  setApproved,
+  setCancelled,
+  setEnded,
+  setJobStatus,
+  setWorkflowStatus,
+  taskColumns,
+} from "../store/pipelines.ts";
+import type { Unit } from "../store/store.ts";
+import { findTask, updateTask } from "../store/tasks.ts";
+import { topics } from "../topics.ts";
+import { transition } from "./machine.ts";
+import type { Effect, PipelineEvent, PipelineState } from "./state.ts";
+
+/** Lets an event happen to a pipeline, in the caller's transaction: decided by the machine, written down and told here. */
+export async function applyEvent(
+  context: Pick<Context, "clock">,
+  unit: Unit,
+  pipelineId: string,
+  event: PipelineEvent,
+): Promise<PipelineState | undefined> {
+  const before = await loadState(unit.db, pipelineId);
+  if (!before) return undefined;
+  const { state, effects } = transition(before, event);
+  const atMs = context.clock.now();
+  const told: NewEvent[] = [];
+  for (const effect of effects) {
+    await write(unit, effect, { pipelineId, atMs });
+    const event = tell(effect, { pipelineId, atMs, state });
+    if (event) told.push(event);
+  }
+  await appendEvents(unit, pipelineId, told);
+  return state;
+}
+
+interface At {
+  pipelineId: string;
+  atMs: number;
+}
+
+async function write(unit: Unit, effect: Effect, { pipelineId, atMs }: At): Promise<void> {
+  switch (effect.type) {
+    case "task":
+      return await writeTask(unit, effect);
+    case "cancel-task":
+      await updateTask(unit.db, effect.task, { cancel_reason: effect.reason });
+      return unit.notify(topics.task(effect.task));
+    case "approved":
+      return await setApproved(unit.db, effect.job, effect.by);
+    case "job":
+      return await setJobStatus(unit.db, effect.job, effect);
+    case "cancelled":
+      return await setCancelled(unit.db, pipelineId, effect.reason);
+    case "workflow":
+      return await setWorkflowStatus(unit.db, effect.workflow, effect.status);
+    case "pipeline-ended":
+      return await setEnded(unit.db, pipelineId, atMs);
+  }
+}
+
+async function writeTask(unit: Unit, effect: Effect & { type: "task" }): Promise<void> {
+  await updateTask(unit.db, effect.task, taskColumns(effect));
+  // An agent that holds the call open learns at once that its task is over.
+  unit.notify(topics.task(effect.task));
+  if (effect.status !== "queued") return;
+  const task = await findTask(unit.db, effect.task);
+  if (task) unit.notify(topics.queue(task.queue));
+}
+
+function tell(effect: Effect, { pipelineId, atMs, state }: At & { state: PipelineState }): NewEvent | undefined {
+  switch (effect.type) {
+    case "task": {
+      const { type, task: taskId, job: jobId, attempt, status, agent, message } = effect;
+      const index = state.jobs.find((job) => job.id === jobId)?.tasks.findIndex((task) => task.id === taskId) ?? 0;
+      const words = { ...(agent === undefined ? {} : { agent }), ...(message === undefined ? {} : { message }) };
+      return { told: { type, jobId, taskId, index, attempt, status, ...words, atMs }, attempt };
+    }
+    case "job":
+      return { told: { type: "job", id: effect.job, status: effect.status, ...reasonOf(effect), atMs } };
+    case "workflow":
+      return { told: { type: "workflow", id: effect.workflow, status: effect.status, atMs } };
+    case "pipeline-ended":
+      return { told: { type: "pipeline-ended", id: pipelineId, atMs } };
+    default:
+      return undefined;
+  }
+}
+
+function reasonOf({ reason }: { reason?: string }): { reason?: string } {
+  return reason === undefined ? {} : { reason };
+}

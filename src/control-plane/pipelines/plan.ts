@@ -1,0 +1,139 @@
+import type {
+  CompiledConfig,
+  CompiledInvocation,
+  CompiledJob,
+  Filters,
+  InvocationOptions,
+  JobType,
+  RequireStatus,
+  Requirement as WrittenRequirement,
+} from "../../config/compiled.ts";
+import { ControlPlaneError } from "../errors.ts";
+import { passesFilters, type Reference } from "./filters.ts";
+
+/** Which workflows and jobs of a config run, with filters and `only` decided. Pure. */
+export interface PlannedWorkflow {
+  name: string;
+  jobs: PlannedJob[];
+}
+
+export interface PlannedJob {
+  name: string;
+  type: JobType;
+  requires: { name: string; statuses: RequireStatus[] }[];
+  /** Undefined for an approval that only the workflow knows. */
+  body?: CompiledJob;
+  contexts: string[];
+  /** Why it cannot be run as it stands. */
+  refusal?: string;
+}
+
+export interface PlanOptions {
+  reference: Reference;
+  only?: { workflow?: string; job?: string };
+}
+
+const terminal: RequireStatus[] = ["success", "failed", "canceled", "unauthorized", "not_run"];
+
+/** Throws ControlPlaneError `not-found` when `only` names what is not there, `bad-request` for jobs that wait for each other. */
+export function planWorkflows(config: CompiledConfig, options: PlanOptions): PlannedWorkflow[] {
+  const { workflow: wanted, job } = options.only ?? {};
+  const names = Object.keys(config.workflows);
+  if (wanted !== undefined && !names.includes(wanted))
+    throw new ControlPlaneError("not-found", `there is no workflow "${wanted}"; there is ${names.join(", ")}`);
+  const planned: PlannedWorkflow[] = [];
+  for (const [name, workflow] of Object.entries(config.workflows)) {
+    // What has a schedule runs by its schedule, or when it is asked for by name.
+    if (wanted === undefined ? workflow.triggers !== undefined : wanted !== name) continue;
+    const invocations = workflow.jobs.map((invocation) => readInvocation(invocation, config));
+    const jobs = pick(withoutFilteredOut(invocations, options.reference), job);
+    if (jobs.length > 0) planned.push({ name, jobs: inOrder(jobs, name) });
+  }
+  if (job !== undefined && planned.length === 0)
+    throw new ControlPlaneError("not-found", `no workflow that would run has a job "${job}"`);
+  return planned;
+}
+
+interface Invocation extends PlannedJob {
+  filters?: Filters;
+}
+
+function readInvocation(invocation: CompiledInvocation, config: CompiledConfig): Invocation {
+  const { name, options } = optionsOf(invocation);
+  const body = config.jobs[name];
+  return {
+    name,
+    type: options.type ?? body?.type ?? "build",
+    requires: (options.requires ?? []).map(readRequirement),
+    contexts: [options.context ?? []].flat(),
+    ...(body ? { body } : {}),
+    ...readFilters(options.filters),
+  };
+}
+
+function optionsOf(invocation: CompiledInvocation): { name: string; options: InvocationOptions } {
+  if (typeof invocation === "string") return { name: invocation, options: {} };
+  const [[name, options] = ["", {}]] = Object.entries<InvocationOptions | null>(invocation);
+  return { name, options: options ?? {} };
+}
+
+function readFilters(filters: InvocationOptions["filters"]): Pick<Invocation, "filters" | "refusal"> {
+  if (typeof filters === "string")
+    return { refusal: `its filter is an expression, which this control plane cannot decide: ${filters}` };
+  return filters ? { filters } : {};
+}
+
+function readRequirement(requirement: WrittenRequirement): { name: string; statuses: RequireStatus[] } {
+  if (typeof requirement === "string") return { name: requirement, statuses: ["success"] };
+  const [name, statuses] = Object.entries(requirement)[0] ?? ["", "success" as const];
+  return { name, statuses: statuses === "terminal" ? terminal : [statuses].flat() };
+}
+
+/** Jobs that the branch or tag leaves out, and those that required only such jobs. */
+function withoutFilteredOut(jobs: Invocation[], reference: Reference): Invocation[] {
+  let kept = jobs.filter((job) => passesFilters(job.filters, reference));
+  for (;;) {
+    const names = new Set(kept.map((job) => job.name));
+    const next = kept.filter(({ requires }) => requires.length === 0 || requires.some(({ name }) => names.has(name)));
+    if (next.length === kept.length)
+      return next.map((job) => ({ ...job, requires: job.requires.filter(({ name }) => names.has(name)) }));
+    kept = next;
+  }
+}
+
+/** The job and all that it requires, directly or not. */
+function pick(jobs: Invocation[], wanted: string | undefined): Invocation[] {
+  if (wanted === undefined) return jobs;
+  const picked = new Set<string>();
+  const byName = new Map(jobs.map((job) => [job.name, job]));
+  const visit = (name: string): void => {
+    const job = byName.get(name);
+    if (!job || picked.has(name)) return;
+    picked.add(name);
+    for (const requirement of job.requires) visit(requirement.name);
+  };
+  visit(wanted);
+  return jobs.filter((job) => picked.has(job.name));
+}
+
+/** As written, but each job after those that it requires. */
+function inOrder(jobs: Invocation[], workflow: string): PlannedJob[] {
+  const ordered: PlannedJob[] = [];
+  const done = new Set<string>();
+  let rest = jobs;
+  while (rest.length > 0) {
+    const ready = rest.filter((job) => job.requires.every(({ name }) => done.has(name)));
+    if (ready.length === 0) throw cycle(workflow, rest);
+    for (const { filters: _filters, ...job } of ready) {
+      ordered.push(job);
+      done.add(job.name);
+    }
+    rest = rest.filter((job) => !done.has(job.name));
+  }
+  return ordered;
+}
+
+function cycle(workflow: string, jobs: Invocation[]): ControlPlaneError {
+  const names = jobs.map((job) => job.name).join(", ");
+  return new ControlPlaneError("bad-request", `jobs of workflow "${workflow}" wait for each other: ${names}`);
+}

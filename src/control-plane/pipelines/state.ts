@@ -1,0 +1,90 @@
+import type { RequireStatus } from "../../config/compiled.ts";
+import type { TaskStatus } from "../../protocol/records.ts";
+import type { JobStatus, WorkflowStatus } from "../../protocol/watch.ts";
+
+/** Where a pipeline stands: all that the scheduler decides from. Plain data, no clock, no I/O. */
+export interface PipelineState {
+  /** Why it was cancelled. */
+  cancelReason?: string;
+  ended: boolean;
+  workflows: WorkflowState[];
+  /** Of all workflows, in the order of the config. */
+  jobs: JobState[];
+}
+
+export interface WorkflowState {
+  id: string;
+  status: WorkflowStatus;
+}
+
+export interface JobState {
+  id: string;
+  name: string;
+  workflowId: string;
+  kind: JobKind;
+  requires: Requirement[];
+  status: JobStatus;
+  reason?: string;
+  /** Why it cannot run here. It fails with this when it is its turn. */
+  refusal?: string;
+  /** Who approved it. May be known before it is its turn. */
+  approvedBy?: string;
+  tasks: TaskState[];
+}
+
+export type JobKind = "build" | "approval" | "no-op";
+
+/** Another job, and in which of these it has to end. */
+export interface Requirement {
+  job: string;
+  statuses: RequireStatus[];
+}
+
+export interface TaskState {
+  id: string;
+  /** The try that is queued or runs, from 1. */
+  attempt: number;
+  /** `waiting`: its job's turn has not come. */
+  status: "waiting" | "queued" | "running" | TaskStatus;
+  /** Its agent has been asked to end it. */
+  canceling: boolean;
+  /** Why it ended as it did. */
+  message?: string;
+}
+
+/** How often a task is handed out before an infrastructure failure is final. */
+export const maxAttempts = 3;
+
+interface OfTask {
+  task: string;
+  attempt: number;
+}
+
+export type PipelineEvent =
+  /** First of all. */
+  | { type: "start" }
+  | ({ type: "claimed"; agent: string } & OfTask)
+  | ({ type: "task-ended"; status: TaskStatus; begun: boolean; message?: string } & OfTask)
+  /** Its lease ran out, or its agent gave it back. `begun`: steps had begun, so that it must not be run again. */
+  | ({ type: "task-lost"; begun: boolean; message: string } & OfTask)
+  | { type: "approve"; job: string; by: string }
+  | { type: "cancel"; reason: string };
+
+/** What has to be written down and told, in this order. */
+export type Effect =
+  | {
+      type: "task";
+      job: string;
+      task: string;
+      attempt: number;
+      status: Exclude<TaskState["status"], "waiting">;
+      agent?: string;
+      message?: string;
+    }
+  /** Its agent is to be told. */
+  | { type: "cancel-task"; task: string; reason: string }
+  | { type: "approved"; job: string; by: string }
+  | { type: "job"; job: string; status: JobStatus; reason?: string }
+  | { type: "cancelled"; reason: string }
+  | { type: "workflow"; workflow: string; status: WorkflowStatus }
+  | { type: "pipeline-ended" };

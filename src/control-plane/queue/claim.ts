@@ -1,0 +1,107 @@
+import type { Secret } from "../../lib/secret.ts";
+import type { ClaimRequest } from "../../protocol/agent-api.ts";
+import type { Task } from "../../protocol/task.ts";
+import { newToken } from "../auth/tokens.ts";
+import type { Context } from "../context.ts";
+import { applyEvent } from "../pipelines/apply.ts";
+import { insertTaskToken } from "../store/access.ts";
+import { findJob } from "../store/pipelines.ts";
+import type { Row } from "../store/schema.ts";
+import type { Unit } from "../store/store.ts";
+import { findTask, oldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
+import { makeTask, TaskTemplate } from "../tasks/template.ts";
+import { leaseMs } from "./leases.ts";
+import type { QueueWaiters } from "./queue.ts";
+
+export interface Claimed {
+  task: Task;
+  token: Secret;
+}
+
+export interface ClaimOptions {
+  /** The class, whose tasks are in the queue of its name. */
+  queue: string;
+  request: ClaimRequest;
+  /** Aborts when the caller has gone. */
+  signal: AbortSignal;
+}
+
+/** The task that has waited longest, once there is one; undefined when there was none within the time that the caller gives. */
+export async function claim(
+  context: Context,
+  waiters: QueueWaiters,
+  options: ClaimOptions,
+): Promise<Claimed | undefined> {
+  const first = await tryClaim(context, options);
+  const waitMs = options.request.wait_ms;
+  if (first || waitMs === 0) return first;
+  using wait = new Wait(context, waitMs, options.signal);
+  const { signal } = wait;
+  for (;;) {
+    const worthLooking = await waiters.wait(options.queue, signal);
+    if (!worthLooking) return undefined;
+    if (options.signal.aborted) {
+      // It was meant for somebody who has gone: the next one gets it.
+      waiters.wake(options.queue);
+      return undefined;
+    }
+    const claimed = await tryClaim(context, options);
+    if (claimed) return claimed;
+  }
+}
+
+/** A signal that aborts when the time is up, the caller has gone, or the control plane closes. */
+class Wait implements Disposable {
+  readonly #over = new AbortController();
+  readonly signal: AbortSignal;
+
+  constructor(context: Pick<Context, "clock" | "closing">, waitMs: number, caller: AbortSignal) {
+    this.signal = AbortSignal.any([caller, context.closing, this.#over.signal]);
+    const end = (): void => this.#over.abort();
+    context.clock.sleep(waitMs, this.signal).then(end, end);
+  }
+
+  [Symbol.dispose](): void {
+    this.#over.abort();
+  }
+}
+
+async function tryClaim(context: Context, { queue, request }: ClaimOptions): Promise<Claimed | undefined> {
+  return await context.store.transaction(async (unit) => {
+    const again = await repeatedClaim(unit, queue, request);
+    if (again) return await handOut(unit, again);
+    const task = await oldestQueued(unit.db, queue);
+    if (!task) return undefined;
+    const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;
+    await applyEvent(context, unit, task.pipeline_id, event);
+    await updateTask(unit.db, task.id, {
+      agent: request.name,
+      claim_id: request.claim_id ?? null,
+      lease_expires_ms: context.clock.now() + leaseMs,
+    });
+    return await handOut(unit, task);
+  });
+}
+
+async function repeatedClaim(unit: Unit, queue: string, request: ClaimRequest): Promise<Row<"task"> | undefined> {
+  if (request.claim_id === undefined) return undefined;
+  return await taskOfClaim(unit.db, { queue, agent: request.name, claimId: request.claim_id });
+}
+
+/** With a token of its own for each answer: they are kept hashed, so that an earlier one cannot be said again. */
+async function handOut(unit: Unit, { id, attempt }: Row<"task">): Promise<Claimed | undefined> {
+  const task = await taskDocument(unit, id);
+  if (!task) return undefined;
+  const { token, hash } = newToken();
+  await insertTaskToken(unit.db, { hash, task_id: id, attempt });
+  return { task, token };
+}
+
+/** What an agent has to know of a task; undefined when there is no such task. */
+export async function taskDocument(unit: Pick<Unit, "db">, taskId: string): Promise<Task | undefined> {
+  const row = await findTask(unit.db, taskId);
+  const job = row && (await findJob(unit.db, row.job_id));
+  if (!row || !job?.template_json) return undefined;
+  const template = TaskTemplate.parse(JSON.parse(job.template_json));
+  return makeTask(template, row.id, { attempt: row.attempt, nodeIndex: row.node_index });
+}

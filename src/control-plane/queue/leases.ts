@@ -1,0 +1,136 @@
+import { staleAttempt } from "../auth/tokens.ts";
+import type { Context } from "../context.ts";
+import { ControlPlaneError } from "../errors.ts";
+import { applyEvent } from "../pipelines/apply.ts";
+import { maxAttempts, type TaskState } from "../pipelines/state.ts";
+import { isTaskEnd } from "../pipelines/status.ts";
+import type { Row } from "../store/schema.ts";
+import type { Unit } from "../store/store.ts";
+import { findTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
+import { topics } from "../topics.ts";
+
+/** How long an agent holds a task without a word. */
+export const leaseMs = 30_000;
+const expiryIntervalMs = 2_000;
+
+/** Gives every running task a whole lease: while the control plane was down, nobody could renew one. */
+export async function refreshLeases(context: Pick<Context, "store" | "clock">): Promise<void> {
+  await prolongLeases(context.store.db, context.clock.now() + leaseMs);
+}
+
+/** Takes tasks away from agents that are not heard of any more, until the signal aborts. */
+export async function expireLeases(context: Context, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await context.clock.sleep(expiryIntervalMs, signal);
+    await expireLeasesOnce(context);
+  }
+}
+
+export async function expireLeasesOnce(context: Context): Promise<void> {
+  const late = await tasksOutOfLease(context.store.db, context.clock.now());
+  for (const { id, attempt } of late)
+    await context.store.transaction((unit) => expireLease(context, unit, { id, attempt }));
+}
+
+async function expireLease(
+  context: Context,
+  unit: Unit,
+  { id, attempt }: { id: string; attempt: number },
+): Promise<void> {
+  const task = await findTask(unit.db, id);
+  const now = context.clock.now();
+  // Another process may have been first, or the agent has spoken up meanwhile.
+  if (task?.status !== "running" || task.attempt !== attempt || (task.lease_expires_ms ?? now) >= now) return;
+  await takeAway(context, unit, {
+    task,
+    message: `the agent ${task.agent ?? ""} has not been heard of for ${leaseMs / 1000} s`,
+  });
+}
+
+/** Ends the running attempt for its agent: queued again where nothing had begun, else over. Whatever it still sends is refused. */
+async function takeAway(
+  context: Context,
+  unit: Unit,
+  { task, message }: { task: Row<"task">; message: string },
+): Promise<void> {
+  const event = { type: "task-lost", task: task.id, attempt: task.attempt, begun: task.begun === 1, message } as const;
+  await applyEvent(context, unit, task.pipeline_id, event);
+  const after = await findTask(unit.db, task.id);
+  if (after && isTaskEnd(after.status as TaskState["status"])) await updateTask(unit.db, task.id, { fenced: 1 });
+}
+
+/** An agent gives its task back. Throws ControlPlaneError: `not-found` when it is over, `no-more-attempts` when that was its last try. */
+export async function unclaim(context: Context, task: Row<"task">, reason: string): Promise<void> {
+  const final = await context.store.transaction(async (unit) => {
+    const now = await findTask(unit.db, task.id);
+    if (now?.attempt !== task.attempt || now.status !== "running")
+      throw new ControlPlaneError("not-found", `task ${task.id} is over: there is nothing to give back`);
+    await takeAway(context, unit, { task: now, message: reason });
+    return now.cancel_reason === null && (now.begun === 1 || now.attempt >= maxAttempts);
+  });
+  if (final)
+    throw new ControlPlaneError(
+      "no-more-attempts",
+      task.begun === 1
+        ? `steps of task ${task.id} had begun, so that it is not run again: it ended as infrastructure_fail`
+        : `task ${task.id} has been tried ${maxAttempts} times: it ended as infrastructure_fail`,
+    );
+}
+
+/** An agent says that it cannot go on with its task. */
+export async function failTask(context: Context, task: Row<"task">, message: string): Promise<void> {
+  await context.store.transaction(async (unit) => {
+    const now = await findTask(unit.db, task.id);
+    if (now?.attempt !== task.attempt) throw staleAttempt(task.id, task.attempt);
+    const status = "infrastructure_fail";
+    const event = {
+      type: "task-ended",
+      task: now.id,
+      attempt: now.attempt,
+      status,
+      begun: now.begun === 1,
+      message,
+    } as const;
+    await applyEvent(context, unit, now.pipeline_id, event);
+  });
+}
+
+/**
+ * Renews the lease, and answers why the task is to end; null: it goes on. Holds the call up to `waitMs` for such news.
+ * Throws ControlPlaneError `stale-attempt` when the task was taken away meanwhile.
+ */
+export async function heartbeat(
+  context: Context,
+  task: Row<"task">,
+  options: { waitMs: number; signal: AbortSignal },
+): Promise<{ reason: string } | null> {
+  await renewLease(context.store.db, task, context.clock.now() + leaseMs);
+  const until = context.clock.monotonic() + options.waitMs;
+  const signal = AbortSignal.any([options.signal, context.closing]);
+  using news = context.notifier.listen(topics.task(task.id));
+  for (;;) {
+    const now = await findTask(context.store.db, task.id);
+    if (now?.attempt !== task.attempt || now.fenced === 1 || now.status === "queued")
+      throw staleAttempt(task.id, task.attempt);
+    if (now.cancel_reason !== null) return { reason: now.cancel_reason };
+    const leftMs = until - context.clock.monotonic();
+    if (leftMs <= 0 || signal.aborted || now.status !== "running") {
+      // The lease lasts from the answer on: the call itself may have taken as long as one.
+      await renewLease(context.store.db, task, context.clock.now() + leaseMs);
+      return null;
+    }
+    await quietly(news.wait({ timeoutMs: Math.min(leftMs, foreignNewsMs), signal }), signal);
+  }
+}
+
+/** How late news of another process may be. */
+const foreignNewsMs = 1_000;
+
+/** An abort only ends the wait. */
+async function quietly(wait: Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await wait;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}

@@ -1,0 +1,76 @@
+import type { Context } from "../context.ts";
+import { queuesWithTasks } from "../store/tasks.ts";
+import { topics } from "../topics.ts";
+
+/** How often the store is asked for tasks that another process queued. One query for all who wait. */
+const lookIntervalMs = 500;
+
+/**
+ * Who waits for a task, in the order in which they came. A queued task wakes the one who has waited longest, so that
+ * thousands of idle agents cost nothing.
+ */
+export class QueueWaiters {
+  readonly #waiters = new Map<string, Waiter[]>();
+
+  /** Wakes as many as there may be tasks for: `count` at most. */
+  wake(queue: string, count = 1): void {
+    const waiters = this.#waiters.get(queue);
+    for (const waiter of waiters?.splice(0, count) ?? []) waiter.wake();
+    if (waiters?.length === 0) this.#waiters.delete(queue);
+  }
+
+  get queues(): string[] {
+    return [...this.#waiters.keys()];
+  }
+
+  /** Resolves true when it is worth to look again, false when the signal aborted. */
+  wait(queue: string, signal: AbortSignal): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    if (signal.aborted) return Promise.resolve(false);
+    const waiter: Waiter = {
+      wake: () => {
+        signal.removeEventListener("abort", giveUp);
+        resolve(true);
+      },
+    };
+    const giveUp = (): void => {
+      this.#remove(queue, waiter);
+      resolve(false);
+    };
+    signal.addEventListener("abort", giveUp, { once: true });
+    const waiters = this.#waiters.get(queue) ?? [];
+    this.#waiters.set(queue, waiters);
+    waiters.push(waiter);
+    return promise;
+  }
+
+  #remove(queue: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(queue);
+    const index = waiters?.indexOf(waiter) ?? -1;
+    if (index >= 0) waiters?.splice(index, 1);
+    if (waiters?.length === 0) this.#waiters.delete(queue);
+  }
+}
+
+interface Waiter {
+  wake: () => void;
+}
+
+/** Looks for tasks of other processes until the signal aborts. */
+export async function watchForForeignTasks(
+  context: Pick<Context, "store" | "clock">,
+  waiters: QueueWaiters,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    await context.clock.sleep(lookIntervalMs, signal);
+    if (waiters.queues.length === 0) continue;
+    for (const queue of await queuesWithTasks(context.store.db, waiters.queues)) waiters.wake(queue);
+  }
+}
+
+/** The queue's name of a topic that was told; undefined for other topics. */
+export function queueOfTopic(topic: string): string | undefined {
+  const prefix = topics.queue("");
+  return topic.startsWith(prefix) ? topic.slice(prefix.length) : undefined;
+}

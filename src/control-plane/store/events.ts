@@ -1,0 +1,120 @@
+import type { WatchEvent } from "../../protocol/watch.ts";
+import { topics } from "../topics.ts";
+import type { NewRow, Row } from "./schema.ts";
+import type { Db, Unit } from "./store.ts";
+
+/** Every event of a pipeline but output, which is kept as it came. */
+export type ToldEvent = Exclude<WatchEvent, { type: "output" }>;
+
+export interface OutputPiece {
+  jobId: string;
+  taskId: string;
+  attempt: number;
+  step: number;
+  stream: "stdout" | "stderr";
+  offset: number;
+  length: number;
+  encoding: "identity" | "zstd";
+  data: Uint8Array;
+}
+
+export type NewEvent = { told: ToldEvent; attempt?: number } | { output: OutputPiece };
+
+/** Puts events at the end of a pipeline's story, and wakes who watches it. */
+export async function appendEvents(unit: Unit, pipelineId: string, events: readonly NewEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  // The update also locks the pipeline's row, so that numbers become visible in order.
+  const { event_seq } = await unit.db
+    .updateTable("pipeline")
+    .set((eb) => ({ event_seq: eb("event_seq", "+", events.length) }))
+    .where("id", "=", pipelineId)
+    .returning("event_seq")
+    .executeTakeFirstOrThrow();
+  let seq = event_seq - events.length;
+  for (const event of events) {
+    seq += 1;
+    await unit.db
+      .insertInto("event")
+      .values({ pipeline_id: pipelineId, seq, ...columns(event) })
+      .execute();
+  }
+  unit.notify(topics.pipeline(pipelineId));
+}
+
+/** Events after `seq`, in order, at most `limit`. */
+export async function readEvents(
+  db: Db,
+  pipelineId: string,
+  options: { after: number; limit: number; output: boolean },
+): Promise<Row<"event">[]> {
+  let query = db
+    .selectFrom("event")
+    .selectAll()
+    .where("pipeline_id", "=", pipelineId)
+    .where("seq", ">", options.after)
+    .orderBy("seq")
+    .limit(options.limit);
+  if (!options.output) query = query.where("type", "!=", "output");
+  return await query.execute();
+}
+
+export interface StepKey {
+  taskId: string;
+  attempt: number;
+  step: number;
+}
+
+/** Pieces of a step's output after the event `after`, in order of arrival. */
+export async function readOutputPieces(
+  db: Db,
+  key: StepKey,
+  options: { after: number; limit: number },
+): Promise<Row<"event">[]> {
+  return await db
+    .selectFrom("event")
+    .selectAll()
+    .where("type", "=", "output")
+    .where("task_id", "=", key.taskId)
+    .where("attempt", "=", key.attempt)
+    .where("step", "=", key.step)
+    .where("seq", ">", options.after)
+    .orderBy("seq")
+    .limit(options.limit)
+    .execute();
+}
+
+type Columns = Omit<NewRow<"event">, "pipeline_id" | "seq">;
+
+function columns(event: NewEvent): Columns {
+  if ("output" in event) return outputColumns(event.output);
+  const { told, attempt = null } = event;
+  return {
+    type: told.type,
+    body_json: JSON.stringify(told),
+    job_id: "jobId" in told ? told.jobId : null,
+    task_id: "taskId" in told ? told.taskId : null,
+    attempt,
+    step: "step" in told ? told.step : null,
+    stream: null,
+    start_byte: null,
+    length_bytes: null,
+    encoding: null,
+    data: null,
+  };
+}
+
+function outputColumns(piece: OutputPiece): Columns {
+  return {
+    type: "output",
+    body_json: null,
+    job_id: piece.jobId,
+    task_id: piece.taskId,
+    attempt: piece.attempt,
+    step: piece.step,
+    stream: piece.stream,
+    start_byte: piece.offset,
+    length_bytes: piece.length,
+    encoding: piece.encoding,
+    data: piece.data,
+  };
+}

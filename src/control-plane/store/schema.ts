@@ -1,0 +1,116 @@
+import type { Insertable, Selectable } from "kysely";
+
+/**
+ * The rows. Times are milliseconds since the epoch; columns that end in `_json` hold JSON; flags are 0 or 1, because not
+ * every database has booleans.
+ */
+export interface Schema {
+  counter: { name: string; value: number };
+  resource_class: { name: string; description: string; created_ms: number };
+  /** Tokens that claim tasks of a class. `hash` is the token's SHA-256 in hex. */
+  class_token: { id: string; resource_class: string; nickname: string; hash: string; created_ms: number };
+  pipeline: PipelineTable;
+  workflow: { id: string; pipeline_id: string; position: number; name: string; status: string };
+  job: JobTable;
+  task: TaskTable;
+  /** Tokens that stand for one attempt of one task. They outlive it, so that a stale one is told apart from an unknown one. */
+  task_token: { hash: string; task_id: string; attempt: number };
+  lane: { task_id: string; attempt: number; lane: string; acked: number };
+  event: EventTable;
+  cache: { id: string; project: string; key: string; created_order: number; created_ms: number } & StoredBlob;
+  workspace_layer: { id: string; job_id: string; task_id: string; attempt: number; step: number } & StoredBlob;
+  artifact: { task_id: string; attempt: number; path: string } & StoredBlob;
+  test_results: { task_id: string; attempt: number; step: number; total: number; failed: number } & StoredBlob;
+}
+
+interface StoredBlob {
+  blob: string;
+  size_bytes: number;
+  sha256: string;
+}
+
+interface PipelineTable {
+  id: string;
+  number: number;
+  project: string;
+  project_name: string;
+  source: string;
+  config_json: string;
+  vcs_json: string;
+  trigger_json: string;
+  /** Number of its newest event. */
+  event_seq: number;
+  /** Why it was cancelled; null: it was not. */
+  cancel_reason: string | null;
+  created_ms: number;
+  ended_ms: number | null;
+}
+
+interface JobTable {
+  id: string;
+  pipeline_id: string;
+  workflow_id: string;
+  position: number;
+  number: number;
+  name: string;
+  /** `build`, `approval` or `no-op`. */
+  kind: string;
+  /** Requirement[] of the machine's state. */
+  requires_json: string;
+  status: string;
+  reason: string | null;
+  /** Why it cannot run here; known before it is its turn. */
+  refusal: string | null;
+  approved_by: string | null;
+  /** The task's document without what differs from task to task. */
+  template_json: string | null;
+  artifact_directory: string;
+}
+
+interface TaskTable {
+  id: string;
+  pipeline_id: string;
+  job_id: string;
+  node_index: number;
+  queue: string;
+  /** Place in the queue. A task that comes back keeps it. */
+  queue_order: number;
+  /** `waiting`, `queued`, `running`, or how it ended. */
+  status: string;
+  attempt: number;
+  /** Why it ended as it did. */
+  message: string | null;
+  agent: string | null;
+  claim_id: string | null;
+  lease_expires_ms: number | null;
+  cancel_reason: string | null;
+  /** 1: the running attempt was taken away from its agent, and nothing more is taken from it. */
+  fenced: number;
+  /** 1: a step of the running attempt has begun. */
+  begun: number;
+  output_bytes: number;
+  /** Bytes of output that are stored. */
+  output_limit: number;
+  /** 1: output was dropped because of the limit, and that was said. */
+  output_dropped: number;
+}
+
+interface EventTable {
+  pipeline_id: string;
+  seq: number;
+  type: string;
+  /** The event as it is told; null for output. */
+  body_json: string | null;
+  job_id: string | null;
+  task_id: string | null;
+  attempt: number | null;
+  step: number | null;
+  stream: string | null;
+  start_byte: number | null;
+  length_bytes: number | null;
+  encoding: string | null;
+  data: Uint8Array | null;
+}
+
+export type Row<T extends keyof Schema> = Selectable<Schema[T]>;
+export type NewRow<T extends keyof Schema> = Insertable<Schema[T]>;

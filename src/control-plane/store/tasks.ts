@@ -1,0 +1,109 @@
+import { nextNumbers } from "./counters.ts";
+import type { Row } from "./schema.ts";
+import type { Db } from "./store.ts";
+
+export async function updateTask(db: Db, id: string, columns: Partial<Row<"task">>): Promise<void> {
+  await db.updateTable("task").set(columns).where("id", "=", id).execute();
+}
+
+export async function findTask(db: Db, id: string): Promise<Row<"task"> | undefined> {
+  return await db.selectFrom("task").selectAll().where("id", "=", id).executeTakeFirst();
+}
+
+/** The task that has waited longest in a queue. Inside of a transaction that claims it. */
+export async function oldestQueued(db: Db, queue: string): Promise<Row<"task"> | undefined> {
+  return await db
+    .selectFrom("task")
+    .selectAll()
+    .where("status", "=", "queued")
+    .where("queue", "=", queue)
+    .orderBy("queue_order")
+    .limit(1)
+    .executeTakeFirst();
+}
+
+/** The running task that an agent got for this very claim before. */
+export async function taskOfClaim(
+  db: Db,
+  claim: { queue: string; agent: string; claimId: string },
+): Promise<Row<"task"> | undefined> {
+  return await db
+    .selectFrom("task")
+    .selectAll()
+    .where("claim_id", "=", claim.claimId)
+    .where("queue", "=", claim.queue)
+    .where("agent", "=", claim.agent)
+    .where("status", "=", "running")
+    .executeTakeFirst();
+}
+
+/** Those of these queues that have a task to hand out. */
+export async function queuesWithTasks(db: Db, queues: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom("task")
+    .select("queue")
+    .distinct()
+    .where("status", "=", "queued")
+    .where("queue", "in", queues)
+    .execute();
+  return rows.map((row) => row.queue);
+}
+
+/** Running tasks whose lease has run out. */
+export async function tasksOutOfLease(db: Db, nowMs: number): Promise<Row<"task">[]> {
+  return await db
+    .selectFrom("task")
+    .selectAll()
+    .where("status", "=", "running")
+    .where("lease_expires_ms", "<", nowMs)
+    .execute();
+}
+
+/** Every lease lasts at least until `untilMs`. */
+export async function prolongLeases(db: Db, untilMs: number): Promise<void> {
+  await db
+    .updateTable("task")
+    .set({ lease_expires_ms: untilMs })
+    .where("status", "=", "running")
+    .where("lease_expires_ms", "<", untilMs)
+    .execute();
+}
+
+/** Prolongs one attempt's lease, if it still holds it. */
+export async function renewLease(db: Db, task: { id: string; attempt: number }, untilMs: number): Promise<void> {
+  await db
+    .updateTable("task")
+    .set({ lease_expires_ms: untilMs })
+    .where("id", "=", task.id)
+    .where("attempt", "=", task.attempt)
+    .where("status", "=", "running")
+    .execute();
+}
+
+export async function nextQueueOrder(db: Db): Promise<number> {
+  return await nextNumbers(db, "queue");
+}
+
+/** The number up to which a lane is stored. */
+export async function ackedOf(db: Db, key: { taskId: string; attempt: number; lane: string }): Promise<number> {
+  const row = await db
+    .selectFrom("lane")
+    .select("acked")
+    .where("task_id", "=", key.taskId)
+    .where("attempt", "=", key.attempt)
+    .where("lane", "=", key.lane)
+    .executeTakeFirst();
+  return row?.acked ?? 0;
+}
+
+export async function setAcked(
+  db: Db,
+  key: { taskId: string; attempt: number; lane: string },
+  acked: number,
+): Promise<void> {
+  await db
+    .insertInto("lane")
+    .values({ task_id: key.taskId, attempt: key.attempt, lane: key.lane, acked })
+    .onConflict((conflict) => conflict.columns(["task_id", "attempt", "lane"]).doUpdateSet({ acked }))
+    .execute();
+}

@@ -1,0 +1,125 @@
+import { z } from "zod";
+import type { CompiledJob } from "../../config/compiled.ts";
+import { ContainerSpec, type Step, Task, Work } from "../../protocol/task.ts";
+import type { NewPipeline, Route } from "../control-plane.ts";
+import { jobEnvironment } from "./environment.ts";
+import { readImages } from "./images.ts";
+import { MalformedJob } from "./malformed.ts";
+import { Environment, readStep, stepType } from "./steps.ts";
+
+const defaultWorkingDirectory = "~/project";
+const killGraceMs = 10_000;
+const maxParallelism = 1000;
+
+/** A task's document but for what differs from task to task and from attempt to attempt. */
+export const TaskTemplate = Task.omit({ id: true, attempt: true, node: true }).extend({
+  total: z.int().positive(),
+  container: ContainerSpec,
+  work: Work,
+  /** Numbers (from 0) of the steps that run on the first node only. */
+  firstNodeOnly: z.array(z.int()),
+});
+export type TaskTemplate = z.infer<typeof TaskTemplate>;
+
+export interface TemplateOptions {
+  body: CompiledJob;
+  job: { id: string; name: string; number: number };
+  workflow: { id: string; name: string };
+  pipeline: Pick<NewPipeline, "project" | "vcs" | "trigger" | "environment" | "secretNames"> & {
+    id: string;
+    number: number;
+  };
+  route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
+}
+
+/** A compiled job as tasks. Pure. Throws MalformedJob for what cannot run here, in words. */
+export function makeTemplate(options: TemplateOptions): { template: TaskTemplate; queue: string } {
+  const { body, job, pipeline, workflow } = options;
+  const executor = executorOf(body);
+  const route = options.route(body.resource_class, executor);
+  if (!route) throw new MalformedJob(noSuchClass(body.resource_class, executor));
+  const workingDirectory = body.working_directory ?? defaultWorkingDirectory;
+  const total = parallelismOf(body);
+  const own = Environment.parse(body.environment ?? {});
+  const environment = jobEnvironment({ pipeline, workflow, job, workingDirectory, total, own });
+  return {
+    queue: route.queue,
+    template: {
+      job,
+      workflow: { id: workflow.id, name: workflow.name },
+      pipeline: { id: pipeline.id, number: pipeline.number },
+      total,
+      firstNodeOnly: body.steps.flatMap((step, index) => (stepType(step) === "deploy" ? [index] : [])),
+      container: {
+        resourceClass: body.resource_class ?? route.queue,
+        executor,
+        images: executor === "docker" ? readImages(body.docker ?? [], pipeline.environment) : [],
+        limits: route.limits,
+        isolation: route.isolation,
+        network: route.network,
+        workingDirectory,
+      },
+      work: {
+        environment,
+        secrets: secretsOf(pipeline),
+        workingDirectory,
+        ...(body.shell === undefined ? {} : { shell: shellOf(body.shell) }),
+        steps: body.steps.map((step, index) => readStep(step, index + 1)),
+        maxRunTimeMs: route.maxRunTimeMs,
+        killGraceMs,
+        workspaceBytes: route.limits.workspaceBytes,
+        outputBytes: route.limits.outputBytes,
+      },
+    },
+  };
+}
+
+/** The document of one attempt of one task. */
+export function makeTask(template: TaskTemplate, id: string, of: { attempt: number; nodeIndex: number }): Task {
+  const { total, firstNodeOnly, ...rest } = template;
+  const steps: Step[] = template.work.steps.filter(
+    (_step, index) => of.nodeIndex === 0 || !firstNodeOnly.includes(index),
+  );
+  const environment = { CIRCLE_NODE_INDEX: String(of.nodeIndex), ...template.work.environment };
+  return {
+    ...rest,
+    id,
+    attempt: of.attempt,
+    node: { index: of.nodeIndex, total },
+    work: { ...template.work, environment, steps },
+  };
+}
+
+function executorOf(body: CompiledJob): "docker" | "machine" {
+  if (body.macos) throw new MalformedJob("this job is for macOS, which cannot run here. Run it on CircleCI");
+  if (typeof body.resource_class === "string" && /^(windows|macos|gpu\.windows)\b/.test(body.resource_class))
+    throw new MalformedJob(`resource class ${body.resource_class} cannot run here: only Linux containers can`);
+  if (body.docker) {
+    if (!Array.isArray(body.docker) || body.docker.length === 0) throw new MalformedJob("docker: has no image");
+    return "docker";
+  }
+  if (body.machine) return "machine";
+  throw new MalformedJob("the job has no executor: give it docker:, or machine: true");
+}
+
+function parallelismOf(body: CompiledJob): number {
+  const total = body.parallelism ?? 1;
+  if (Number.isInteger(total) && total >= 1 && total <= maxParallelism) return total;
+  throw new MalformedJob(`parallelism is ${body.parallelism}; it has to be a whole number from 1 to ${maxParallelism}`);
+}
+
+/** CircleCI takes a list of words, too. */
+function shellOf(shell: string | string[]): string {
+  return Array.isArray(shell) ? shell.join(" ") : shell;
+}
+
+function secretsOf(pipeline: TemplateOptions["pipeline"]): string[] {
+  const values = pipeline.secretNames.map((name) => pipeline.environment[name]);
+  return [...new Set(values.filter((value): value is string => value !== undefined && value !== ""))];
+}
+
+function noSuchClass(resourceClass: string | undefined, executor: string): string {
+  if (resourceClass === undefined)
+    return `no resource class is set, and there is no default for ${executor} jobs here; set resource_class`;
+  return `there is no resource class "${resourceClass}" for ${executor} jobs here; create it, or set another resource_class`;
+}

@@ -1,0 +1,60 @@
+import { WatchEvent } from "../../protocol/watch.ts";
+import type { Context } from "../context.ts";
+import { ControlPlaneError } from "../errors.ts";
+import { pieceOfRow } from "../records/output.ts";
+import { decodePiece } from "../records/verify.ts";
+import { readEvents } from "../store/events.ts";
+import { findPipeline } from "../store/pipelines.ts";
+import type { Row } from "../store/schema.ts";
+import { topics } from "../topics.ts";
+
+/** Output pieces may have a megabyte each: a watcher holds a few. */
+const eventsAtOnce = { withOutput: 16, withoutOutput: 256 };
+/** How late the events of another process may be. */
+const lookIntervalMs = 250;
+
+export interface WatchOptions {
+  signal: AbortSignal;
+  output: boolean;
+}
+
+/**
+ * A pipeline's story from its first event on. The rows are the truth, read at the watcher's own pace: a slow one holds no
+ * memory here. Ends after `pipeline-ended`; rejects with the signal's reason when it aborts. Throws ControlPlaneError
+ * `not-found`.
+ */
+export async function* watchPipeline(
+  context: Pick<Context, "store" | "notifier">,
+  pipelineId: string,
+  { signal, output }: WatchOptions,
+): AsyncGenerator<WatchEvent, void, undefined> {
+  if (!(await findPipeline(context.store.db, pipelineId)))
+    throw new ControlPlaneError("not-found", `there is no pipeline ${pipelineId}`);
+  using news = context.notifier.listen(topics.pipeline(pipelineId));
+  const limit = output ? eventsAtOnce.withOutput : eventsAtOnce.withoutOutput;
+  for (let after = 0; ; ) {
+    signal.throwIfAborted();
+    const rows = await readEvents(context.store.db, pipelineId, { after, limit, output });
+    for (const row of rows) {
+      yield await eventOf(row);
+      if (row.type === "pipeline-ended") return;
+      after = row.seq;
+      signal.throwIfAborted();
+    }
+    if (rows.length < limit) await news.wait({ timeoutMs: lookIntervalMs, signal });
+  }
+}
+
+async function eventOf(row: Row<"event">): Promise<WatchEvent> {
+  if (row.type !== "output") return WatchEvent.parse(JSON.parse(row.body_json ?? "null"));
+  const bytes = await decodePiece(pieceOfRow(row));
+  return {
+    type: "output",
+    jobId: row.job_id ?? "",
+    taskId: row.task_id ?? "",
+    step: row.step ?? 0,
+    stream: row.stream === "stderr" ? "stderr" : "stdout",
+    offset: row.start_byte ?? 0,
+    data: bytes.toString("base64"),
+  };
+}

@@ -1,0 +1,109 @@
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import type { Clock } from "../lib/clock.ts";
+import type { Work } from "../protocol/task.ts";
+import { Channel } from "./channel/channel.ts";
+import { PipeSource } from "./process/pipes.ts";
+import { killStragglers } from "./process/stragglers.ts";
+import { Pressure } from "./spool/pressure.ts";
+import { Spool } from "./spool/spool.ts";
+import { TaskRun } from "./task/run-task.ts";
+import { findHome, type Places, resolvePath } from "./workspace/places.ts";
+import { PrivateDirectory } from "./workspace/private-directory.ts";
+
+export interface TaskAgentOptions {
+  /** The task channel: attached stdin and stdout. */
+  input: Readable;
+  output: Writable;
+  version: string;
+  clock: Clock;
+  /** The image's variables; the work's come over them. */
+  environment: Readonly<Record<string, string | undefined>>;
+  /** Where the process was started: the workspace. */
+  startDirectory: string;
+  /** Holds `circleci-agent`; at the end of every step's PATH. */
+  binDirectory: string;
+  /** Makes FIFOs of the names that are added to it. */
+  mkfifo: readonly string[];
+  /** Whether every process around us is the job's, to be killed at its end. False wherever this is no container of ours. */
+  ownsContainer: boolean;
+}
+
+const spoolMemoryBytes = 4 * 1024 * 1024;
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Waits for a task on the channel, runs it, and resolves when its last record has been acknowledged. Rejects when the
+ * channel is closed before that.
+ */
+export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
+  const home = new PrivateDirectory(["/tmp", "/dev/shm", dirname(options.startDirectory), "/var/tmp", "/run"]);
+  const spool = new Spool({ memoryBytes: spoolMemoryBytes, directory: () => home.path });
+  const pipes = new PipeSource(options.mkfifo, () => home.path);
+  pipes.prepare();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      let run: TaskRun | undefined;
+      const channel = new Channel({
+        input: options.input,
+        output: options.output,
+        spool,
+        version: options.version,
+        onTask: (work) => {
+          run = prepare(work, { ...options, channel, spool, pipes, privateDirectory: home.path });
+          run
+            .run()
+            .then(async () => await channel.drained())
+            .then(resolve, reject);
+        },
+        onCancel: (status, hurry) => run?.cancel(status, hurry),
+        onClosed: (reason) => {
+          run?.cancel("canceled", true);
+          reject(new Error(`the task channel is closed: ${reason}`));
+        },
+      });
+    });
+  } finally {
+    home.remove();
+  }
+}
+
+interface Parts extends TaskAgentOptions {
+  channel: Channel;
+  spool: Spool;
+  pipes: PipeSource;
+  privateDirectory: string | undefined;
+}
+
+function prepare(work: Work, parts: Parts): TaskRun {
+  const home = findHome(work.workingDirectory, parts.startDirectory, parts.environment["HOME"]);
+  const workingDirectory = resolvePath(work.workingDirectory, home, parts.startDirectory);
+  const places: Places = { home, workingDirectory, privateDirectory: parts.privateDirectory };
+  return new TaskRun(work, {
+    channel: parts.channel,
+    pipes: parts.pipes,
+    clock: parts.clock,
+    places,
+    pressure: new Pressure(parts.spool, parts.clock),
+    environment: stepEnvironment(work, places, parts),
+    killStragglers: parts.ownsContainer ? killStragglers : () => {},
+  });
+}
+
+function stepEnvironment(work: Work, places: Places, parts: Parts): Record<string, string> {
+  const environment: Record<string, string> = { HOME: places.home, PATH: defaultPath };
+  for (const [name, value] of Object.entries(parts.environment)) if (value !== undefined) environment[name] = value;
+  if (places.privateDirectory !== undefined) Object.assign(environment, shellFiles(places.privateDirectory));
+  Object.assign(environment, work.environment);
+  // Last on the PATH: an image's own `circleci` is the user's choice.
+  environment["PATH"] += `:${parts.binDirectory}`;
+  return environment;
+}
+
+/** What steps pass to later ones, and to us. */
+function shellFiles(privateDirectory: string): Record<string, string> {
+  const bashEnv = join(privateDirectory, "bash_env");
+  writeFileSync(bashEnv, "", { flag: "a" });
+  return { BASH_ENV: bashEnv, CIRCLE_SHELL_ENV: bashEnv, CIRCLE_INTERNAL_TASK_DATA: privateDirectory };
+}

@@ -1,0 +1,30 @@
+import { Socket } from "node:net";
+import { join } from "node:path";
+import { systemClock } from "../lib/clock.ts";
+import { runTaskAgent } from "./index.ts";
+import { isAboveAll } from "./process/stragglers.ts";
+
+declare const COFFERDAM_VERSION: string;
+
+// Sockets of our own: node's stdout blocks the whole process while a reader stands still.
+const input = new Socket({ fd: 0, readable: true, writable: false });
+const output = new Socket({ fd: 1, readable: false, writable: true });
+const directory = import.meta.dirname;
+
+runTaskAgent({
+  input,
+  output,
+  version: typeof COFFERDAM_VERSION === "string" ? COFFERDAM_VERSION : "0.0.0",
+  clock: systemClock,
+  environment: process.env,
+  startDirectory: process.cwd(),
+  binDirectory: join(directory, "bin"),
+  mkfifo: [join(directory, "busybox"), "mkfifo"],
+  ownsContainer: process.argv.includes("--owns-container") && isAboveAll(),
+}).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(`task agent: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  },
+);

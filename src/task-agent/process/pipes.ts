@@ -1,0 +1,75 @@
+import { spawn } from "node:child_process";
+import { closeSync, constants, openSync, unlinkSync } from "node:fs";
+import { join } from "node:path";
+
+/** Both ends of a pipe. The write end is for the child, and closed here once it has it. */
+export interface Pipe {
+  read: number;
+  write: number;
+}
+
+export interface PipePair {
+  stdout: Pipe;
+  stderr: Pipe;
+}
+
+/**
+ * Real pipes for the steps. Those that node makes are sockets, and a socket cannot be opened by name: in a step,
+ * `tee /dev/stderr` and `> /dev/stdout` would fail. So a program makes two FIFOs, ahead of need; they are opened and unlinked.
+ */
+export class PipeSource {
+  readonly #mkfifo: readonly string[];
+  readonly #directory: () => string | undefined;
+  #count = 0;
+  #ready: Promise<[string, string] | undefined> | undefined;
+
+  /** `mkfifo`: a command line to which names are added. */
+  constructor(mkfifo: readonly string[], directory: () => string | undefined) {
+    this.#mkfifo = mkfifo;
+    this.#directory = directory;
+  }
+
+  /** Makes the next pair in the background. */
+  prepare(): void {
+    this.#ready ??= this.#make();
+  }
+
+  /** Undefined where none can be made: then node's own have to do. */
+  async take(): Promise<PipePair | undefined> {
+    this.prepare();
+    const names = await this.#ready;
+    this.#ready = undefined;
+    if (!names) return undefined;
+    try {
+      return { stdout: openPipe(names[0]), stderr: openPipe(names[1]) };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #make(): Promise<[string, string] | undefined> {
+    const directory = this.#directory();
+    const [program, ...args] = this.#mkfifo;
+    if (directory === undefined || program === undefined) return undefined;
+    this.#count += 1;
+    const names: [string, string] = [join(directory, `${this.#count}.out`), join(directory, `${this.#count}.err`)];
+    return await new Promise((resolve) => {
+      const child = spawn(program, [...args, ...names], { stdio: "ignore" });
+      child.on("error", () => resolve(undefined));
+      child.on("exit", (code) => resolve(code === 0 ? names : undefined));
+    });
+  }
+}
+
+function openPipe(path: string): Pipe {
+  // The reader first and without waiting: a FIFO's writer waits for one.
+  const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const write = openSync(path, constants.O_WRONLY);
+    unlinkSync(path);
+    return { read, write };
+  } catch (error) {
+    closeSync(read);
+    throw error;
+  }
+}

@@ -1,8 +1,9 @@
 /** The compiler of `.circleci/config.yml`: text in, the compiled form or findings out. Pure: no I/O, no clock, no throws. */
 export { type CompileOptions, type CompileResult, compileConfig } from "./compile-config.ts";
 export type * from "./compiled.ts";
-export { codes, type DiagnosticCode } from "./diagnostics/codes.ts";
+export { codes, type DiagnosticCode, warningCodes } from "./diagnostics/codes.ts";
 export type { Diagnostic } from "./diagnostics/diagnostic.ts";
+export { suggestion } from "./diagnostics/nearest.ts";
 export { renderDiagnostic, renderDiagnostics } from "./diagnostics/render.ts";
 export {
   firstOf,

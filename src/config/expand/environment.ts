@@ -4,7 +4,8 @@ type Variables = Map<string, unknown>;
 
 /** A map, a list of maps, or a list of `NAME=value` → variables in order; later ones win. */
 export function variablesOf(node: Node | undefined, into: Variables = new Map()): Variables {
-  if (node?.kind === "map") {
+  if (node?.kind === "scalar" && node.value !== null) assignment(String(node.value), into);
+  else if (node?.kind === "map") {
     for (const [name, { value }] of node.entries) {
       into.delete(name);
       into.set(name, plain(value));

@@ -26,6 +26,12 @@ export function find(kind: Kind, name: string, here: Here): Found {
   if (orb === "missing") return "missing-orb";
   const definition = orb?.[fields[kind]].get(name.slice(slash + 1));
   if (orb) here.pass.used.add(orb);
+  if (orb?.emptyAt) {
+    const alias = name.slice(0, slash);
+    const hint = `Put the packed orb here before the config is run, or import it: \`${alias}: namespace/${alias}@1.2.3\`.`;
+    here.pass.reporter.report({ code: "unknown-orb", at: orb.emptyAt, message: `The orb ${alias} is empty`, hint });
+    return "missing-orb";
+  }
   return definition && orb ? use(definition, orb, here) : undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { OrbReference } from "../orb-source.ts";
 
-const registry = /^([A-Za-z0-9_-]+)\/([A-Za-z0-9_-]+)@(volatile|dev:[^\s@]+|\d+(?:\.\d+){0,2})$/;
+const registry = /^([A-Za-z0-9_-]+)\/([A-Za-z0-9_-]+)@(volatile|dev:[^\s@]*|\d+(?:\.\d+){0,2})$/;
 
 /** `ns/name@version` or a URL; undefined for anything else. */
 export function orbReference(text: string): OrbReference | undefined {

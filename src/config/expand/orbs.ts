@@ -6,6 +6,7 @@ import { limits } from "../parse/limits.ts";
 import { get, isNull, isText, type MapNode, type Node } from "../parse/node.ts";
 import { parse } from "../parse/parse.ts";
 import { checkOrb } from "../schema/config.ts";
+import { headOf } from "../schema/shape.ts";
 import { orbReference } from "./orb-reference.ts";
 import { type Here, type Namespace, report } from "./pass.ts";
 import { resolve } from "./template/resolve.ts";
@@ -57,7 +58,8 @@ export class OrbLoader {
     if (++this.#count > limits.orbs || path.length > limits.calls) return this.#tooMany(here, node);
     if (!checkOrb(node, here.pass.reporter)) return "missing";
     const orbs = await this.import(get(node, "orbs"), here, [...path, "inline"]);
-    return namespaceOf(node, "orb", orbs);
+    const isEmpty = !["commands", "executors", "jobs"].some((key) => node.entries.has(key));
+    return { ...namespaceOf(node, "orb", orbs), emptyAt: isEmpty ? headOf(node) : undefined };
   }
 
   #fetch(

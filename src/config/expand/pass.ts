@@ -23,6 +23,8 @@ export type Used = Set<Node | Namespace>;
 /** The definitions that names mean at one place: those of the project, or those of one orb. */
 export interface Namespace {
   kind: "project" | "orb";
+  /** Of an orb without any definition, as a config has it that a tool completes: where it is imported. */
+  emptyAt?: Place | undefined;
   commands: ReadonlyMap<string, Node>;
   executors: ReadonlyMap<string, Node>;
   jobs: ReadonlyMap<string, Node>;

@@ -14,7 +14,7 @@ export function expandSteps(node: Node | undefined, here: Here, out: CompiledSte
   if (node.kind === "closure") return expandSteps(node.node, { ...here, scope: node.scope as Scope }, out);
   if (node.kind === "scalar") return expandSteps(stepsOf(node, here), here, out);
   const items = node.kind === "list" ? node.items : [];
-  if (node.kind === "map") wrongStep(here, node, "expected type: Sequence, found: Mapping");
+  if (node.kind === "map") return expandStep(node, here, out);
   for (const item of items) {
     if (!spend(here, 1, item)) return;
     expandStep(item, here, out);

@@ -50,4 +50,9 @@ export function typeOf(job: Node): string {
 
 export const executorDefinition: Shape = map({ keys: { ...executorKeys, parameters, description: anything } });
 
-export const command: Shape = map({ required: ["steps"], keys: { steps, parameters, description: anything } });
+const commandKeys = map({ required: ["steps"], keys: { steps, parameters, description: anything }, others: "ignored" });
+
+/** A command that is null is one that somebody left empty: it does nothing. */
+export const command: Shape = (node, visit) => {
+  if (node.kind !== "scalar" || node.value !== null) commandKeys(node, visit);
+};

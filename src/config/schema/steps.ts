@@ -24,6 +24,7 @@ export const environment: Shape = either(
   {
     map: mapOf(environmentValue),
     list: list(either({ scalar: text, map: mapOf(environmentValue) }, "Mapping")),
+    scalar: matching(/^[A-Za-z_]\w*=/, "Write a map: `NAME: value`."),
     null: anything,
   },
   "Mapping",
@@ -105,7 +106,13 @@ export const builtinSteps: ReadonlyMap<string, Shape> = new Map<string, Shape>([
   [
     "add_ssh_keys",
     either(
-      { null: anything, map: map({ keys: { fingerprints: list(text), name: text, when }, others: "ignored" }) },
+      {
+        null: anything,
+        map: map({
+          keys: { fingerprints: either({ list: list(text), scalar: text }, "Sequence"), name: text, when },
+          others: "ignored",
+        }),
+      },
       "Mapping",
     ),
   ],
@@ -123,6 +130,8 @@ export const bareSteps: ReadonlySet<string> = new Set([
 /** Steps as they are written: what a custom command's arguments mean is seen when it is called. */
 export const steps: Shape = (node, visit) => {
   if (isOpen(node)) return;
+  // Some published orbs have one step where a list should be.
+  if (node.kind === "map") return checkStep(node, visit);
   if (node.kind !== "list") return wrongType(node, visit, "Sequence");
   for (const [index, step] of node.items.entries()) checkStep(step, under(visit, index));
 };

@@ -22,7 +22,7 @@ const invocation: Shape = (node, visit) => {
   if (second) {
     const hint = `Indent what belongs to "${String(first.key.value)}" deeper than it.`;
     violation(visit, {
-      code: "unknown-key",
+      code: "unknown-key-ignored",
       at: second.key,
       text: `extraneous key [${String(second.key.value)}] is not permitted`,
       hint,

@@ -17,6 +17,8 @@ import { TaskRun } from "./task/task-run.ts";
 export interface LaunchAgentOptions {
   api: { baseUrl: string; socketPath?: string; token: Secret };
   engine: Engine;
+  /** What the caller has already asked the engine; asked here when not given. */
+  engineInfo?: EngineInfo;
   /** Unique among the agents of its class, and on its engine: what carries it in a label is this agent's. */
   name: string;
   hostname: string;
@@ -92,7 +94,8 @@ class Agent {
       now: () => clock.now(),
       log: options.log,
     });
-    this.ready = options.engine.info(this.#closing.signal);
+    const { engine, engineInfo } = options;
+    this.ready = engineInfo ? Promise.resolve(engineInfo) : engine.info(this.#closing.signal);
     this.closed = this.#live();
   }
 

@@ -1,0 +1,231 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type AddressInfo } from "node:net";
+import { agentApi, cacheKeyHeader } from "../../src/protocol/agent-api.ts";
+import { FrameDecoder } from "../../src/protocol/frames.ts";
+import { type Lane, type RecordBody, RecordFrame } from "../../src/protocol/records.ts";
+import type { Task } from "../../src/protocol/task.ts";
+
+export interface StoredRecord {
+  lane: Lane;
+  seq: number;
+  record: RecordBody;
+  body: Buffer;
+}
+
+export interface FakeTask {
+  task: Task;
+  token: string;
+  records: StoredRecord[];
+  heartbeats: number;
+  unclaimed: string[];
+  /** Set by a test: the next heartbeat says so. */
+  cancel?: string;
+  /** Set by a test: every call is answered 409 `stale-attempt`. */
+  stale?: boolean;
+}
+
+/** A whole answer in place of the usual one. Undefined: the usual one. */
+export type Fault = (call: {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  response: ServerResponse;
+}) => boolean | undefined;
+
+/** The far side of the launch agent's HTTP, in memory, over a real socket. Obeys tests in how it fails. */
+export class FakeControlPlane {
+  readonly classToken = "class-token";
+  readonly tasks = new Map<string, FakeTask>();
+  readonly blobs = new Map<string, Buffer>();
+  readonly claims: { claimId: string; name: string }[] = [];
+  readonly calls: string[] = [];
+  fault: Fault | undefined;
+  unclaimStatus = 200;
+  #queue: FakeTask[] = [];
+  #handedOut = new Map<string, FakeTask>();
+  #server: Server;
+  #wake = new Set<() => void>();
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        if (!response.headersSent) response.writeHead(500);
+        response.end(JSON.stringify({ code: "fake", message: String(error) }));
+      });
+    });
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#notify();
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  enqueue(task: Task): FakeTask {
+    const token = `token-${task.id}-${task.attempt}`;
+    const fake: FakeTask = { task, token, records: [], heartbeats: 0, unclaimed: [] };
+    this.tasks.set(token, fake);
+    this.#queue.push(fake);
+    this.#notify();
+    return fake;
+  }
+
+  cancel(task: FakeTask, reason: string): void {
+    task.cancel = reason;
+    this.#notify();
+  }
+
+  /** From now on another attempt runs. */
+  fence(task: FakeTask): void {
+    task.stale = true;
+    this.#notify();
+  }
+
+  /** Waits until it holds. Polls nothing: looks again whenever something was called. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await this.#change();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake.add(resolve);
+    });
+  }
+
+  #notify(): void {
+    const wake = [...this.#wake];
+    this.#wake.clear();
+    for (const resume of wake) resume();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://fake");
+    const method = request.method ?? "GET";
+    this.calls.push(`${method} ${url.pathname}${url.search}`);
+    if (this.fault?.({ method, path: url.pathname, query: url.searchParams, response })) return;
+    if (url.pathname === agentApi.claim) await this.#claim(request, response);
+    else if (url.pathname === agentApi.unclaim) await this.#unclaim(request, response);
+    else await this.#task(request, response, url);
+    this.#notify();
+  }
+
+  async #claim(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (bearer(request) !== this.classToken) return refuse(response, 401, "unauthorized");
+    const { claim_id, name, wait_ms } = JSON.parse((await read(request)).toString()) as {
+      claim_id: string;
+      name: string;
+      wait_ms: number;
+    };
+    this.claims.push({ claimId: claim_id, name });
+    this.#notify();
+    const endsAt = Date.now() + wait_ms;
+    let task = this.#handedOut.get(claim_id) ?? this.#queue.shift();
+    while (!task && Date.now() < endsAt && !response.destroyed) {
+      await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, endsAt - Date.now()).unref())]);
+      task = this.#queue.shift();
+    }
+    if (!task) {
+      response.writeHead(204).end();
+      return;
+    }
+    this.#handedOut.set(claim_id, task);
+    answer(response, 200, {
+      task_token: task.token,
+      allocation: "a",
+      agent_version: "",
+      resource_class: "ns/class",
+      is_enterprise: false,
+      lease_ms: 30_000,
+      task: task.task,
+    });
+  }
+
+  async #unclaim(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = JSON.parse((await read(request)).toString()) as { task_token: string; reason?: string };
+    const task = this.tasks.get(body.task_token);
+    if (!task) return refuse(response, 404, "not-found");
+    task.unclaimed.push(body.reason ?? "");
+    if (this.unclaimStatus === 200) answer(response, 200, {});
+    else refuse(response, this.unclaimStatus, "too-many-attempts");
+  }
+
+  async #task(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const task = this.tasks.get(bearer(request));
+    if (!task) return refuse(response, 401, "unauthorized");
+    if (task.stale) return refuse(response, 409, "stale-attempt");
+    if (url.pathname === agentApi.heartbeat) return await this.#heartbeat(task, request, response);
+    if (url.pathname === agentApi.records) {
+      return answer(response, 200, { acked: store(task, url.searchParams.get("lane") as Lane, await read(request)) });
+    }
+    await this.#blob(request, response, url);
+  }
+
+  async #heartbeat(task: FakeTask, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { wait_ms } = JSON.parse((await read(request)).toString()) as { wait_ms: number };
+    task.heartbeats++;
+    this.#notify();
+    const endsAt = Date.now() + wait_ms;
+    while (!task.cancel && !task.stale && Date.now() < endsAt && !response.destroyed) {
+      await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, endsAt - Date.now()).unref())]);
+    }
+    if (task.stale) return refuse(response, 409, "stale-attempt");
+    answer(response, 200, { lease_ms: 30_000, cancel: task.cancel === undefined ? null : { reason: task.cancel } });
+  }
+
+  async #blob(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const name = `${url.pathname}?${url.searchParams.get("key") ?? url.searchParams.get("path") ?? ""}`;
+    if (request.method === "PUT") {
+      const bytes = await read(request);
+      const isNew = !this.blobs.has(name);
+      if (isNew) this.blobs.set(name, bytes);
+      return answer(response, isNew ? 201 : 200, {});
+    }
+    if (url.pathname === agentApi.workspace)
+      return answer(response, 200, { layers: [{ id: "layer-1", sizeBytes: 3 }] });
+    const bytes = this.blobs.get(name);
+    if (request.method === "HEAD") return void response.writeHead(bytes ? 200 : 404).end();
+    if (!bytes) return void response.writeHead(204).end();
+    response.writeHead(200, {
+      "content-length": bytes.byteLength,
+      [cacheKeyHeader]: encodeURIComponent(url.searchParams.get("key") ?? ""),
+    });
+    response.end(bytes);
+  }
+}
+
+/** As the real one: what it has is ignored, a gap is a test's mistake. */
+function store(task: FakeTask, lane: Lane, frames: Buffer): number {
+  const decoder = new FrameDecoder();
+  let acked = task.records.filter((record) => record.lane === lane).length;
+  for (const { header, body } of decoder.push(frames)) {
+    const { seq, record } = RecordFrame.parse(header);
+    if (seq <= acked) continue;
+    if (seq !== acked + 1) throw new Error(`gap: ${seq} after ${acked}`);
+    acked = seq;
+    task.records.push({ lane, seq, record, body: Buffer.from(body) });
+  }
+  return acked;
+}
+
+async function read(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function bearer(request: IncomingMessage): string {
+  return (request.headers.authorization ?? "").replace(/^Bearer /, "");
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
+
+function refuse(response: ServerResponse, status: number, code: string): void {
+  answer(response, status, { code, message: `fake ${code}` });
+}

@@ -1,0 +1,44 @@
+import type { Task } from "../../src/protocol/task.ts";
+
+/** A small task in the task-agent image. */
+export function aTask(
+  changes: { id?: string; attempt?: number; container?: Partial<Task["container"]>; work?: Partial<Task["work"]> } = {},
+): Task {
+  return {
+    id: changes.id ?? "task-1",
+    attempt: changes.attempt ?? 1,
+    job: { id: "job-1", name: "build", number: 1 },
+    workflow: { id: "workflow-1", name: "main" },
+    pipeline: { id: "pipeline-1", number: 1 },
+    node: { index: 0, total: 1 },
+    container: {
+      resourceClass: "ns/class",
+      executor: "machine",
+      images: [],
+      limits: {
+        memoryBytes: 1024 ** 3,
+        cpus: 1,
+        pids: 1000,
+        openFiles: 1024,
+        workspaceBytes: 1024 ** 3,
+        workspaceMedium: "disk",
+        outputBytes: 1024 ** 3,
+      },
+      isolation: "standard",
+      network: "egress",
+      workingDirectory: "~/project",
+      ...changes.container,
+    },
+    work: {
+      environment: {},
+      secrets: [],
+      workingDirectory: "~/project",
+      steps: [],
+      maxRunTimeMs: 3_600_000,
+      killGraceMs: 100,
+      workspaceBytes: 1024 ** 3,
+      outputBytes: 1024 ** 3,
+      ...changes.work,
+    },
+  };
+}

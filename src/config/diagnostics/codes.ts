@@ -9,6 +9,7 @@ export const codes = {
   "yaml-documents": "The text has more than one YAML document.",
   "yaml-tag": "A YAML tag that has no meaning here.",
   "duplicate-key": "A map has the same key twice.",
+  "repeated-key": "A map has the same key with the same value twice.",
   "not-a-map": "A config is a map at its top.",
   "unknown-version": "`version` is missing, or none of 2, 2.0 and 2.1.",
   "missing-key": "A key that is required is not there.",
@@ -69,6 +70,7 @@ export type DiagnosticCode = keyof typeof codes;
 /** All others are errors. */
 export const warningCodes: ReadonlySet<DiagnosticCode> = new Set([
   "yaml-tag",
+  "repeated-key",
   "nothing-to-run",
   "unknown-key-ignored",
   "always-true",

@@ -156,7 +156,7 @@ function withJob({ invocation, combination, instance }: Making, here: Here): Ins
 
 const statuses = ["success", "failed", "canceled", "unauthorized", "not_run"] as const;
 
-function requirementsOf(node: Node | undefined, here: Here): Requirement[] {
+export function requirementsOf(node: Node | undefined, here: Here): Requirement[] {
   if (!node || isNull(node) || node.kind === "broken") return [];
   const items = node.kind === "list" ? node.items : [node];
   return items.flatMap((item) => (item.kind === "map" ? conditional(item, here) : simple(item, here)));

@@ -171,6 +171,7 @@ export function namespaceOf(root: Node, kind: Namespace["kind"], orbs: Namespace
     commands: definitions(root, "commands"),
     executors: definitions(root, "executors"),
     jobs: definitions(root, "jobs"),
+    groups: definitions(root, "job-groups"),
   };
 }
 

@@ -28,6 +28,8 @@ export interface Namespace {
   commands: ReadonlyMap<string, Node>;
   executors: ReadonlyMap<string, Node>;
   jobs: ReadonlyMap<string, Node>;
+  /** Of the project only. */
+  groups: ReadonlyMap<string, Node>;
   /** By the name that they are imported under; `missing` when importing failed, which is told already. */
   orbs: ReadonlyMap<string, Namespace | "missing">;
 }

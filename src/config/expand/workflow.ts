@@ -1,5 +1,6 @@
 import { type Entry, get, isNull, isText, type MapNode, type Node, plain } from "../parse/node.ts";
 import { expandInvocation, type Instance, invocationOf } from "./invocation.ts";
+import { expandJobGroup, type Invoked } from "./job-group.ts";
 import { isTrue } from "./logic.ts";
 import { enter, type Here, report } from "./pass.ts";
 import { checkSchedules } from "./schedule.ts";
@@ -22,11 +23,7 @@ export function expandWorkflow(name: string, entry: Entry, config: Here): Workfl
   if (node.kind !== "map" || !isOn(node, here)) return undefined;
   const jobs = node.entries.get("jobs")?.value;
   const list = jobs?.kind === "list" ? jobs.items : [];
-  const instances: Instance[] = [];
-  for (const item of list) {
-    const invocation = invocationOf(item, here);
-    if (invocation) instances.push(...expandInvocation(invocation, here));
-  }
+  const instances = expandInvocations(list, here);
   const reruns = get(node, "max_auto_reruns");
   const value = reruns && plain(resolve(reruns, here));
   return {
@@ -37,6 +34,18 @@ export function expandWorkflow(name: string, entry: Entry, config: Here): Workfl
     maxAutoReruns: typeof value === "number" ? value : undefined,
     here,
   };
+}
+
+/** A job wins over a job group of the same name. */
+function expandInvocations(list: readonly Node[], here: Here): Instance[] {
+  const { groups, jobs } = here.scope.namespace;
+  const invoked: Invoked = new Map();
+  return list.flatMap((item) => {
+    const invocation = invocationOf(item, here);
+    if (!invocation) return [];
+    const isGroup = groups.has(invocation.job) && !jobs.has(invocation.job);
+    return isGroup ? expandJobGroup(invocation, invoked, here) : expandInvocation(invocation, here);
+  });
 }
 
 function triggersOf(node: MapNode, here: Here): unknown {

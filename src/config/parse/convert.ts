@@ -83,9 +83,11 @@ class Converter {
 
   #add(entries: Map<string, Entry>, entry: Entry): void {
     const name = String(entry.key.value);
-    if (entries.has(name)) {
+    const first = entries.get(name);
+    if (first) {
+      const code = isSame(first.value, entry.value) ? "repeated-key" : "duplicate-key";
       const message = `The key "${name}" is in this map twice.`;
-      this.#reporter.report({ code: "duplicate-key", at: entry.key, message, hint: "Keep one of the two." });
+      this.#reporter.report({ code, at: entry.key, message, hint: "Keep one of the two." });
     } else entries.set(name, entry);
   }
 
@@ -140,6 +142,10 @@ class Converter {
     const [start = 0, end = start] = node?.range ?? [];
     return { source: this.#source, start, end };
   }
+}
+
+function isSame(a: Node, b: Node): boolean {
+  return a.kind === "scalar" && b.kind === "scalar" && a.value === b.value;
 }
 
 function isPlain(key: unknown): boolean {

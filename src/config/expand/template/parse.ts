@@ -31,7 +31,7 @@ export function parseTemplate(text: string): Template | TemplateProblem {
   const root: Part[] = [];
   const open: Section[] = [];
   let parts = root;
-  for (const token of standalone(tokens(text))) {
+  for (const token of withoutLines(tokens(text), text)) {
     if (token.kind === "text") pushText(parts, token.text);
     else if (token.sigil === "") parts.push(token.tag);
     else if (token.sigil === "#" || token.sigil === "^") {
@@ -87,35 +87,23 @@ function tagAt(text: string, offset: number): Extract<Token, { kind: "tag" }> | 
 }
 
 /** A section tag alone on its line disappears with the line. */
-function standalone(list: Token[]): Token[] {
+function withoutLines(list: Token[], text: string): Token[] {
   for (const [index, token] of list.entries()) {
     if (token.kind !== "tag" || token.sigil === "") continue;
+    const { offset, length } = token.tag;
+    const head = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+    const tail = /^[ \t]*(\r?\n|$)/.exec(text.slice(offset + length, offset + length + maxBlanks));
+    if (!/^[ \t]*$/.test(head) || !tail) continue;
     const before = list[index - 1];
     const after = list[index + 1];
-    const head = lineHead(before, index === 0);
-    const tail = lineTail(after);
-    if (head === undefined || tail === undefined) continue;
-    if (before?.kind === "text") before.text = before.text.slice(0, before.text.length - head);
-    if (after?.kind === "text") after.text = after.text.slice(tail);
+    if (before?.kind === "text") before.text = before.text.slice(0, before.text.length - head.length);
+    if (after?.kind === "text") after.text = after.text.slice(tail[0].length);
   }
   return list.filter((token) => token.kind === "tag" || token.text !== "");
 }
 
-/** Blanks between the line's start and the end of a text; undefined when something else stands there. */
-function lineHead(token: Token | undefined, isStart: boolean): number | undefined {
-  if (!token) return isStart ? 0 : undefined;
-  if (token.kind !== "text") return undefined;
-  const line = token.text.slice(token.text.lastIndexOf("\n") + 1);
-  if (/^[ \t]*$/.test(line) && (token.text.includes("\n") || token.text === "")) return line.length;
-  return undefined;
-}
-
-function lineTail(token: Token | undefined): number | undefined {
-  if (!token) return 0;
-  if (token.kind !== "text") return undefined;
-  const match = /^[ \t]*\r?\n/.exec(token.text);
-  return match ? match[0].length : undefined;
-}
+/** More blanks than this after a tag are not looked through. */
+const maxBlanks = 200;
 
 function pushText(parts: Part[], text: string): void {
   const last = parts.at(-1);

@@ -109,7 +109,7 @@ async function get(path: string): Promise<unknown> {
       try {
         resolve(JSON.parse(Buffer.concat(chunks).toString("utf8")));
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     });
   });

@@ -1,0 +1,42 @@
+# Debian's packages, from the machine's own sources only. Sourced; POSIX sh. Needs lib-say.sh.
+
+# The machine's distribution: debian, ubuntu, rhel, …
+os_field() {
+  [ -r /etc/os-release ] || return 0
+  sed -n "s/^$1=//p" /etc/os-release | tr -d '"' | head -n 1
+}
+
+is_debian_like() {
+  case " $(os_field ID) $(os_field ID_LIKE) " in
+    *" debian "* | *" ubuntu "*) have apt-get ;;
+    *) return 1 ;;
+  esac
+}
+
+# apt_install PACKAGE…: asks for new lists only when the packages are not known.
+apt_install() {
+  export DEBIAN_FRONTEND=noninteractive
+  if ! apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1; then
+    apt-get update -qq >/dev/null 2>&1 || true
+    in_log /tmp/cofferdam-apt.log apt-get install -y -qq --no-install-recommends "$@" ||
+      die "apt could not install: $*. See /tmp/cofferdam-apt.log."
+  fi
+}
+
+# debian_sources SUITE: the machine's own Debian sources as one-line entries for another release of Debian.
+# Empty where the machine has none of its own (Ubuntu).
+debian_sources() {
+  own=$(os_field VERSION_CODENAME)
+  [ "$(os_field ID)" = debian ] && [ -n "$own" ] || return 0
+  keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  option=
+  [ -r "$keyring" ] && option="[signed-by=$keyring] "
+  apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+    while read -r uri release component; do
+      case "$release" in
+        "$own" | "$own-updates" | "$own-security") ;;
+        *) continue ;;
+      esac
+      [ "$component" = main ] && printf 'deb %s%s %s main\n' "$option" "$uri" "$1${release#"$own"}"
+    done | sort -u
+}

@@ -1,0 +1,83 @@
+# The images that Cofferdam needs. Sourced; POSIX sh. Needs lib-say.sh, lib-apt.sh, and an engine in DOCKER_HOST.
+
+base_image=debian:bookworm-slim
+task_agent_image=cofferdam/task-agent:dev
+content_label=dev.cofferdam.content
+pull_seconds=20
+
+has_image() {
+  docker image inspect "$1" >/dev/null 2>&1
+}
+
+# Pulled; where no registry answers within seconds, made of Debian's packages under the same name.
+ensure_base_image() {
+  if has_image "$base_image"; then return; fi
+  started=$(date +%s)
+  say "Pulling $base_image."
+  if timeout "$pull_seconds" docker pull -q "$base_image" >/dev/null 2>&1; then
+    say_done "$started" "pulled"
+    return
+  fi
+  started=$(date +%s)
+  say "No registry answered within $pull_seconds s: making $base_image from Debian's packages instead."
+  is_root && is_debian_like || die "Making $base_image needs root on Debian or Ubuntu. Load it by hand: docker load -i FILE"
+  have mmdebstrap || apt_install mmdebstrap
+  make_base_image || die "mmdebstrap could not make $base_image. See /tmp/cofferdam-base.log."
+  say_done "$started" "made"
+}
+
+make_base_image() {
+  work=$(mktemp -d)
+  debian_sources bookworm >"$work/sources.list"
+  set -- --variant=minbase --mode=root
+  for unneeded in /usr/share/man /usr/share/info /usr/share/locale /usr/share/doc; do
+    set -- "$@" "--dpkgopt=path-exclude=$unneeded/*"
+  done
+  set -- "$@" --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/*.bin "$1"/var/log/*.log' \
+    bookworm "$work/base.tar"
+  # Without sources of its own (Ubuntu) the machine leaves the choice to mmdebstrap.
+  if [ -s "$work/sources.list" ]; then set -- "$@" "$work/sources.list"; fi
+  in_log /tmp/cofferdam-base.log mmdebstrap "$@" &&
+    docker import --change 'CMD ["bash"]' "$work/base.tar" "$base_image" >/dev/null
+  result=$?
+  rm -rf "$work"
+  return "$result"
+}
+
+# Everything that the image is made of, as one hash.
+task_agent_content() {
+  {
+    docker image inspect --format '{{.Id}}' "$base_image"
+    find images/task-agent .dockerignore dist/task-agent.cjs node_modules/node/bin/node -type f |
+      LC_ALL=C sort | xargs sha256sum
+  } | sha256sum | cut -c 1-32
+}
+
+ensure_task_agent_image() {
+  in_log /tmp/cofferdam-build.log node_modules/node/bin/node --disable-warning=ExperimentalWarning scripts/build.ts task-agent ||
+    die "The task agent does not build. See /tmp/cofferdam-build.log."
+  content=$(task_agent_content)
+  if [ "$(image_content "$task_agent_image")" = "$content" ]; then return; fi
+  started=$(date +%s)
+  say "Building $task_agent_image."
+  build_image "$task_agent_image" "$content" -f images/task-agent/Dockerfile .
+  say_done "$started" "built"
+}
+
+image_content() {
+  docker image inspect --format "{{index .Config.Labels \"$content_label\"}}" "$1" 2>/dev/null || true
+}
+
+# build_image TAG CONTENT ARGUMENTS…: the image that it replaces goes, so that builds do not pile up.
+build_image() {
+  tag=$1
+  hash=$2
+  shift 2
+  old=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null || true)
+  in_log /tmp/cofferdam-build.log docker build --label "$content_label=$hash" -t "$tag" "$@" ||
+    die "The image $tag does not build. See /tmp/cofferdam-build.log."
+  new=$(docker image inspect --format '{{.Id}}' "$tag")
+  # In use by a container: then it stays until that is gone.
+  if [ -n "$old" ] && [ "$old" != "$new" ]; then docker rmi "$old" >/dev/null 2>&1 || true; fi
+}

@@ -11,5 +11,5 @@ export const label = {
   argv: "dev.cofferdam.argv",
 } as const;
 
-/** What an object is for. `task-agent` is the shared volume, which belongs to all agents of a host. */
-export type Role = "task" | "service" | "task-agent";
+/** What an object is for. `shared` is the task agent's volume, which all agents of a host have together. */
+export type Role = "task" | "service" | "shared";

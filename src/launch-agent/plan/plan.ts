@@ -28,7 +28,7 @@ export interface PlanningAgent {
 
 export interface TaskPlan {
   primary: ContainerPlan;
-  /** What is handed over: the task's work, with paths as they are in this container. */
+  /** What is handed over: the task's work, with what is particular to this container. */
   work: Work;
 }
 
@@ -59,8 +59,8 @@ export function planTask(input: PlanInput): TaskPlan | Problem {
       entrypoint: agent.argv,
       command: [],
       ...(identity.user === undefined ? {} : { user: identity.user }),
-      // The task agent goes where it has to by itself; "/" is there in every image.
-      workingDirectory: "/",
+      // Where it starts tells the task agent what `~` is.
+      workingDirectory: directory.path,
       ...(names.length > 0 ? { localNames: names } : {}),
       network: spec.network === "none" ? { mode: "none" } : { mode: "bridge" },
       workspace: workspace(task, directory.path, identity.account),
@@ -68,7 +68,7 @@ export function planTask(input: PlanInput): TaskPlan | Problem {
     },
     work: {
       ...task.work,
-      workingDirectory: directory.path,
+      workingDirectory: spec.workingDirectory.startsWith("~/") ? spec.workingDirectory : directory.path,
       environment: { ...split.steps, ...ownImage(task)?.environment, ...task.work.environment },
     },
   };

@@ -74,7 +74,7 @@ export class TaskAgentSource {
 
   async #fill(agent: TaskAgent, signal: AbortSignal): Promise<void> {
     await this.#engine.ensureSharedVolume(
-      { name: agent.volume, image: agent.image.id, path: taskAgentPath, labels: { [label.role]: "task-agent" } },
+      { name: agent.volume, image: agent.image.id, path: taskAgentPath, labels: { [label.role]: "shared" } },
       signal,
     );
     this.#ensured = { volume: agent.volume, until: this.#clock.monotonic() + believeForMs };

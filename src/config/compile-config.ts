@@ -4,7 +4,7 @@ import type { Diagnostic } from "./diagnostics/diagnostic.ts";
 import { Reporter } from "./diagnostics/reporter.ts";
 import { Source } from "./diagnostics/source.ts";
 import { expandConfig } from "./expand/config.ts";
-import type { ResolvedOrb } from "./expand/orbs.ts";
+import type { ResolvedOrb } from "./expand/orb-fetch.ts";
 import type { OrbSource } from "./orb-source.ts";
 import { parse } from "./parse/parse.ts";
 import { checkConfig } from "./schema/config.ts";

@@ -15,3 +15,4 @@ export {
 } from "./orb-source.ts";
 export { pipelineValues } from "./pipeline-values.ts";
 export { type PrintOptions, printCompiled } from "./print/print.ts";
+export { type OrbCheckOptions, validateOrb } from "./validate-orb.ts";

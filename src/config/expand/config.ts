@@ -5,9 +5,10 @@ import { limits } from "../parse/limits.ts";
 import { get, isNull, type MapNode, type Node, plain, scalarNode } from "../parse/node.ts";
 import type { Version } from "../schema/config.ts";
 import { expandInvocation } from "./invocation.ts";
-import { namespaceOf, OrbLoader, type ResolvedOrb } from "./orbs.ts";
+import { fetchOrbs, type ResolvedOrb } from "./orb-fetch.ts";
+import { linkOrbs } from "./orbs.ts";
 import { checkDefaults, definitionFrame } from "./parameters.ts";
-import { enter, type Here, type Pass, report } from "./pass.ts";
+import { enter, type Here, namespaceOf, type Pass, report } from "./pass.ts";
 import { pipelineNames } from "./pipeline.ts";
 import { expandVersion2 } from "./version-2.ts";
 import { expandWorkflow, type Workflow } from "./workflow.ts";
@@ -38,11 +39,11 @@ export async function expandConfig(
   if (version === "2") return { workflows: expandVersion2(root, bare), setup: false, orbs: [], sources: [] };
   const given = { parameters: options.pipelineParameters ?? {}, values: options.pipelineValues ?? {} };
   pass.pipeline = pipelineNames(get(root, "parameters"), given, bare);
-  const loader = new OrbLoader(options.orbs, options.signal);
-  const orbs = await loader.import(get(root, "orbs"), bare, []);
+  const fetched = await fetchOrbs(get(root, "orbs"), bare, { source: options.orbs, signal: options.signal });
+  const orbs = linkOrbs(get(root, "orbs"), bare, fetched);
   const here: Here = { pass, scope: { namespace: namespaceOf(root, "project", orbs) } };
   checkDefinitions(here);
-  return { workflows: workflowsOf(root, here), setup: isSetup(root), orbs: loader.resolved, sources: loader.sources };
+  return { workflows: workflowsOf(root, here), setup: isSetup(root), orbs: fetched.resolved, sources: fetched.sources };
 }
 
 function isSetup(root: MapNode): boolean {

@@ -23,15 +23,13 @@ export function find(kind: Kind, name: string, here: Here): Found {
   const slash = name.indexOf("/");
   if (slash === -1) return undefined;
   const orb = namespace.orbs.get(name.slice(0, slash));
-  if (orb === "missing") return "missing-orb";
-  const definition = orb?.[fields[kind]].get(name.slice(slash + 1));
-  if (orb) here.pass.used.add(orb);
-  if (orb?.emptyAt) {
-    const alias = name.slice(0, slash);
-    const hint = `Put the packed orb here before the config is run, or import it: \`${alias}: namespace/${alias}@1.2.3\`.`;
-    here.pass.reporter.report({ code: "unknown-orb", at: orb.emptyAt, message: `The orb ${alias} is empty`, hint });
+  if (orb?.kind === "missing") {
+    here.pass.used.add(orb);
+    if (orb.finding) here.pass.reporter.report(orb.finding);
     return "missing-orb";
   }
+  const definition = orb?.[fields[kind]].get(name.slice(slash + 1));
+  if (orb) here.pass.used.add(orb);
   return definition && orb ? use(definition, orb, here) : undefined;
 }
 
@@ -62,7 +60,7 @@ export function notFound(kind: Kind, name: string, here: Here, at: Place): void 
 function namesOf(kind: Kind, namespace: Namespace): string[] {
   const names = [...namespace[fields[kind]].keys()];
   for (const [alias, orb] of namespace.orbs) {
-    if (orb !== "missing") names.push(...[...orb[fields[kind]].keys()].map((name) => `${alias}/${name}`));
+    if (orb.kind !== "missing") names.push(...[...orb[fields[kind]].keys()].map((name) => `${alias}/${name}`));
   }
   return names;
 }

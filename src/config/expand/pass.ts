@@ -1,7 +1,7 @@
 import type { Finding, Reporter } from "../diagnostics/reporter.ts";
 import type { Place } from "../diagnostics/source.ts";
 import { limits } from "../parse/limits.ts";
-import type { Node, Scalar } from "../parse/node.ts";
+import { get, type Node, type Scalar } from "../parse/node.ts";
 import type { Template } from "./template/parse.ts";
 
 /** One expansion of one config: what is the same at every place of it. */
@@ -18,20 +18,25 @@ export interface Pass {
 }
 
 /** Definitions that something used, for the warnings about the others. */
-export type Used = Set<Node | Namespace>;
+export type Used = Set<Node | Namespace | MissingOrb>;
 
 /** The definitions that names mean at one place: those of the project, or those of one orb. */
 export interface Namespace {
   kind: "project" | "orb";
-  /** Of an orb without any definition, as a config has it that a tool completes: where it is imported. */
-  emptyAt?: Place | undefined;
   commands: ReadonlyMap<string, Node>;
   executors: ReadonlyMap<string, Node>;
   jobs: ReadonlyMap<string, Node>;
   /** Of the project only. */
   groups: ReadonlyMap<string, Node>;
-  /** By the name that they are imported under; `missing` when importing failed, which is told already. */
-  orbs: ReadonlyMap<string, Namespace | "missing">;
+  /** By the name that they are imported under. */
+  orbs: ReadonlyMap<string, Namespace | MissingOrb>;
+}
+
+/** An orb that could not be imported. It is an error only when something uses it: then the finding is told. */
+export interface MissingOrb {
+  kind: "missing";
+  /** Undefined: told already. */
+  finding?: Finding | undefined;
 }
 
 /** What `<< … >>` can see. Lexical: a definition sees its own parameters only. */
@@ -92,4 +97,21 @@ export function spend(here: Here, amount: number, at: Place): boolean {
     report(here, { code: "too-big", at, message, hint: "Commands that call commands multiply, and so do matrices." });
   }
   return false;
+}
+
+/** The definitions of a config or an orb. */
+export function namespaceOf(root: Node, kind: Namespace["kind"], orbs: Namespace["orbs"]): Namespace {
+  return {
+    kind,
+    orbs,
+    commands: definitions(root, "commands"),
+    executors: definitions(root, "executors"),
+    jobs: definitions(root, "jobs"),
+    groups: definitions(root, "job-groups"),
+  };
+}
+
+function definitions(root: Node, key: string): ReadonlyMap<string, Node> {
+  const node = get(root, key);
+  return new Map(node?.kind === "map" ? [...node.entries].map(([name, { value }]) => [name, value]) : []);
 }

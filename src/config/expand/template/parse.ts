@@ -91,9 +91,9 @@ function withoutLines(list: Token[], text: string): Token[] {
   for (const [index, token] of list.entries()) {
     if (token.kind !== "tag" || token.sigil === "") continue;
     const { offset, length } = token.tag;
-    const head = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+    const head = /(?:^|\n)([ \t]*)$/.exec(text.slice(Math.max(0, offset - maxBlanks), offset))?.[1];
     const tail = /^[ \t]*(\r?\n|$)/.exec(text.slice(offset + length, offset + length + maxBlanks));
-    if (!/^[ \t]*$/.test(head) || !tail) continue;
+    if (head === undefined || !tail) continue;
     const before = list[index - 1];
     const after = list[index + 1];
     if (before?.kind === "text") before.text = before.text.slice(0, before.text.length - head.length);

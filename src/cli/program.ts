@@ -1,6 +1,8 @@
 import { Command } from "commander";
+import { configCommand } from "./config.ts";
 import { execCommand } from "./exec.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
+import { orbCommand } from "./orb.ts";
 
 /** One run of the program: the world that it sees, and the code that it is to exit with. */
 export interface Cli {
@@ -25,7 +27,7 @@ function buildProgram(cli: Cli): Command {
     .description("Runs CircleCI pipelines on machines you own, with nothing installed on them but a Docker engine.")
     .version(version)
     .showHelpAfterError("(--help shows what is allowed)");
-  for (const command of [execCommand(cli)]) program.addCommand(command);
+  for (const command of [execCommand(cli), configCommand(cli), orbCommand(cli)]) program.addCommand(command);
   return configure(program, cli.io);
 }
 
@@ -46,13 +48,17 @@ function report(error: unknown, io: Io): ExitCode {
     return error.exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);
-  io.stderr.write(`cofferdam: unexpected error: ${message}\nThis is a defect of cofferdam. COFFERDAM_DEBUG=1 shows where.\n`);
+  io.stderr.write(
+    `cofferdam: unexpected error: ${message}\nThis is a defect of cofferdam. COFFERDAM_DEBUG=1 shows where.\n`,
+  );
   if (io.env["COFFERDAM_DEBUG"] && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return exitCode.infrastructure;
 }
 
 function isCommanderError(error: unknown): error is { code: string; exitCode: number } {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("commander.");
+  return (
+    error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("commander.")
+  );
 }
 
 const version = "0.1.0";

@@ -28,6 +28,10 @@ export class Pattern {
     return this.#compiled.matches(text);
   }
 
+  toJSON(): object {
+    return { pattern: this.source };
+  }
+
   toString(): string {
     return `/${this.source}/`;
   }

@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import type { WorkflowGraph } from "./graph.ts";
+import { drawMermaid } from "./mermaid.ts";
+import { drawTree } from "./tree.ts";
+
+const after = (...names: string[]) => names.map((name) => ({ name, statuses: [] }));
+
+const diamond: WorkflowGraph = {
+  name: "main",
+  jobs: [
+    { name: "build", requires: [] },
+    { name: "lint", requires: after("build") },
+    { name: "test", requires: after("build") },
+    { name: "hold", type: "approval", requires: after("test") },
+    { name: "deploy", requires: after("lint", "hold") },
+    { name: "tell", requires: [{ name: "test", statuses: ["failed", "canceled"] }] },
+  ],
+};
+
+describe("tree", () => {
+  test("a job stands once, under the deepest of what it waits for", () => {
+    expect(drawTree([diamond, { name: "empty", jobs: [] }])).toBe(`workflow main
+└─ build
+   ├─ lint
+   └─ test
+      ├─ hold (approval)
+      │  └─ deploy (also after lint)
+      └─ tell (when failed or canceled)
+
+workflow empty
+`);
+  });
+
+  test("a chain of two thousand jobs is drawn", () => {
+    const jobs = Array.from({ length: 2_000 }, (_, index) => ({
+      name: `j${index}`,
+      requires: index === 0 ? [] : after(`j${index - 1}`),
+    }));
+
+    expect(drawTree([{ name: "long", jobs }]).split("\n")).toHaveLength(2_002);
+  });
+});
+
+test("mermaid gets a box a workflow, an arrow a requirement, and no character that it would trip over", () => {
+  expect(drawMermaid([diamond, { name: 'say "hi" #1', jobs: [{ name: "x", requires: after("filtered-out") }] }])).toBe(
+    `flowchart LR
+  subgraph w0 ["main"]
+    w0j0["build"]
+    w0j1["lint"]
+    w0j2["test"]
+    w0j3(["hold: approval"])
+    w0j4["deploy"]
+    w0j5["tell"]
+  end
+  w0j0 --> w0j1
+  w0j0 --> w0j2
+  w0j2 --> w0j3
+  w0j1 --> w0j4
+  w0j3 --> w0j4
+  w0j2 -->|"failed or canceled"| w0j5
+  subgraph w1 ["say #quot;hi#quot; #35;1"]
+    w1j0["x"]
+  end
+`,
+  );
+});

@@ -5,7 +5,7 @@ import { graphCommand } from "./config/graph.ts";
 import { packCommand } from "./config/pack.ts";
 import { processCommand } from "./config/process.ts";
 import { validateCommand } from "./config/validate.ts";
-import type { Cli } from "./program.ts";
+import type { Cli } from "./io.ts";
 
 export function configCommand(cli: Cli): Command {
   const command = new Command("config")

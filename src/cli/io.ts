@@ -35,3 +35,9 @@ export class CommandError extends Error {
     this.exitCode = options.exitCode;
   }
 }
+
+/** One run of the program: the world that it sees, and the code that it is to exit with. */
+export interface Cli {
+  io: Io;
+  exit(code: ExitCode): void;
+}

@@ -3,9 +3,7 @@ import { Command } from "commander";
 import type { RegistryOrbReference } from "../config/orb-source.ts";
 import { collected, readInput } from "./config/input.ts";
 import { addOrbOptions, type OrbOptions } from "./config/options.ts";
-import { CommandError, exitCode } from "./io.ts";
-
-import type { Cli } from "./program.ts";
+import { type Cli, CommandError, exitCode } from "./io.ts";
 
 export function orbCommand(cli: Cli): Command {
   const command = new Command("orb")

@@ -1,14 +1,10 @@
 import { Command } from "commander";
 import { configCommand } from "./config.ts";
 import { execCommand } from "./exec.ts";
-import { CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
+import { type Cli, CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
 import { orbCommand } from "./orb.ts";
 
-/** One run of the program: the world that it sees, and the code that it is to exit with. */
-export interface Cli {
-  io: Io;
-  exit(code: ExitCode): void;
-}
+export type { Cli } from "./io.ts";
 
 /** Runs a command line, without the first two words of argv. Never throws, prints no stack trace. */
 export async function runCli(args: string[], io: Io): Promise<ExitCode> {

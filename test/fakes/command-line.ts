@@ -1,7 +1,6 @@
 import { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
-import { CommandError, type ExitCode, exitCode, type Io } from "../../src/cli/io.ts";
-import type { Cli } from "../../src/cli/program.ts";
+import { type Cli, CommandError, type ExitCode, exitCode, type Io } from "../../src/cli/io.ts";
 
 export interface Run {
   code: ExitCode;

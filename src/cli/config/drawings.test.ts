@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { WorkflowGraph } from "./graph.ts";
 import { drawMermaid } from "./mermaid.ts";
 import { drawTree } from "./tree.ts";
+import type { WorkflowGraph } from "./workflow-graph.ts";
 
 const after = (...names: string[]) => names.map((name) => ({ name, statuses: [] }));
 

@@ -1,6 +1,5 @@
 import { Command } from "commander";
-import { exitCode } from "../io.ts";
-import type { Cli } from "../program.ts";
+import { type Cli, exitCode } from "../io.ts";
 import { collected } from "./input.ts";
 
 export function evalCommand(cli: Cli): Command {

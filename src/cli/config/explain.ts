@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { Cli } from "../program.ts";
+import type { Cli } from "../io.ts";
 
 export function explainCommand(cli: Cli): Command {
   return new Command("explain")

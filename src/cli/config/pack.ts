@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { Cli } from "../program.ts";
+import type { Cli } from "../io.ts";
 
 export function packCommand(cli: Cli): Command {
   return new Command("pack")

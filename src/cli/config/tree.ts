@@ -1,4 +1,4 @@
-import type { GraphJob, WorkflowGraph } from "./graph.ts";
+import type { GraphJob, WorkflowGraph } from "./workflow-graph.ts";
 
 /**
  * ```

@@ -1,6 +1,5 @@
 import { Command, Option } from "commander";
-import { exitCode } from "../io.ts";
-import type { Cli } from "../program.ts";
+import { type Cli, exitCode } from "../io.ts";
 import { defaultConfig } from "./input.ts";
 import { addCompileOptions, type CompileOptions } from "./options.ts";
 import type { Format } from "./tell.ts";

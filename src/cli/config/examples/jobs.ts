@@ -16,6 +16,8 @@ export const jobExamples = {
     config: oneWorkflow("- build:\n    matrix:\n      parameters: {}"),
   },
   "unknown-requirement": { config: oneWorkflow("- build\n- test: {requires: [biuld]}") },
+  "loose-requirement": { config: oneWorkflow("- build: {matrix: {parameters: {a: [1]}, alias: b}, name: one}\n- test: {requires: [build]}") },
+  "unknown-status": { config: oneWorkflow("- build\n- test: {requires: [{build: [success, skipped]}]}") },
   "requirement-cycle": { config: oneWorkflow("- build: {requires: [test]}\n- test: {requires: [build]}") },
   "bad-job-group": {
     config: oneWorkflow("- both: {matrix: {parameters: {a: [1, 2]}}}").replace(

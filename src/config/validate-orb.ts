@@ -50,7 +50,6 @@ function passOf(reporter: Reporter): Pass {
     templating: true,
     templates: new Map(),
     budget: { left: limits.expansion, told: false },
-    used: new Set(),
   };
 }
 

@@ -57,6 +57,7 @@ interface Asking {
 
 /** Exactly one other job of that name, or all jobs of the matrix with that alias. */
 function targets(requirement: Requirement, { instance, index, workflow }: Asking): Instance[] {
+  if (requirement.around) return shaped(requirement.around, instance, workflow);
   const same = index.names.get(requirement.name) ?? [];
   const others = same.filter((one) => one !== instance);
   if (others.length === 1) return others;
@@ -71,6 +72,22 @@ function targets(requirement: Requirement, { instance, index, workflow }: Asking
       : suggestion(requirement.name, names, "Jobs of this workflow are");
   report(workflow.here, { code: "unknown-requirement", at: requirement.at, message, hint });
   return [];
+}
+
+/** All other jobs whose names have these texts in this order, from start to end. */
+function shaped(around: readonly string[], instance: Instance, workflow: Workflow): Instance[] {
+  return workflow.instances.filter((one) => one !== instance && one.alias !== undefined && hasShape(one.name, around));
+}
+
+function hasShape(name: string, around: readonly string[]): boolean {
+  const last = around.at(-1) ?? "";
+  let at = 0;
+  for (const [index, text] of around.entries()) {
+    const found = name.indexOf(text, at);
+    if (found === -1 || (index === 0 && found !== 0)) return false;
+    at = found + text.length;
+  }
+  return name.endsWith(last);
 }
 
 /** One finding for each job that stands in a circle. Tarjan's algorithm without recursion: graphs may be long. */

@@ -33,7 +33,6 @@ export async function expandConfig(
     templating: version === "2.1",
     templates: new Map(),
     budget: { left: limits.expansion, told: false },
-    used: new Set(),
   };
   const bare: Here = { pass, scope: { namespace: namespaceOf(root, "project", new Map()) } };
   if (version === "2") return { workflows: expandVersion2(root, bare), setup: false, orbs: [], sources: [] };

@@ -28,6 +28,8 @@ export interface Requirement {
   name: string;
   at: Place;
   status: RequireStatus | RequireStatus[] | "terminal" | undefined;
+  /** The name has gaps where a matrix stands: these are the texts around them. */
+  around?: string[] | undefined;
 }
 
 export interface Invocation {
@@ -92,7 +94,7 @@ function expandInstance(
     at: invocation.at,
     type: undefined,
     job: undefined,
-    requires: requirementsOf(option(invocation, "requires", here), here),
+    requires: requirementsOf(invocation.options.get("requires")?.value, here),
     options: optionsOf(invocation, here),
     alias: undefined,
   };
@@ -156,10 +158,31 @@ function withJob({ invocation, combination, instance }: Making, here: Here): Ins
 
 const statuses = ["success", "failed", "canceled", "unauthorized", "not_run"] as const;
 
+/** What an invocation waits for, templates filled in. */
 export function requirementsOf(node: Node | undefined, here: Here): Requirement[] {
-  if (!node || isNull(node) || node.kind === "broken") return [];
+  if (!node || isNull(node)) return [];
   const items = node.kind === "list" ? node.items : [node];
-  return items.flatMap((item) => (item.kind === "map" ? conditional(item, here) : simple(item, here)));
+  return items.flatMap((item) => {
+    const loose = looseRequirement(item, here);
+    if (loose) return [loose];
+    const resolved = resolve(item, here);
+    return resolved.kind === "map" ? conditional(resolved, here) : simple(resolved, here);
+  });
+}
+
+const matrixTag = /<<\s*matrix\.[\w-]+\s*>>/;
+
+/** `build-<< matrix.os >>` where there is no matrix: CircleCI's own editor takes it for all jobs of that shape. */
+function looseRequirement(item: Node, here: Here): Requirement | undefined {
+  if (here.scope.matrix || !isText(item) || !item.templated || !matrixTag.test(item.value)) return undefined;
+  const message = `There is no matrix here: ${item.value} stands for all jobs of that shape.`;
+  report(here, {
+    code: "loose-requirement",
+    at: item,
+    message,
+    hint: "Require the matrix by its job's name or its alias.",
+  });
+  return { name: item.value, at: item, status: undefined, around: item.value.split(matrixTag) };
 }
 
 function simple(item: Node, here: Here): Requirement[] {
@@ -181,21 +204,17 @@ function conditional(item: MapNode, here: Here): Requirement[] {
 
 function statusOf(node: Node, here: Here): Requirement["status"] {
   if (isText(node) && node.value === "terminal") return "terminal";
-  const list = (node.kind === "list" ? node.items : [node]).map((item) => {
-    const status = statuses.find((one) => item.kind === "scalar" && one === item.value);
-    if (!status && item.kind !== "broken") {
-      const hint = suggestion(String(plain(item)), [...statuses, "terminal"], "Possible are");
-      report(here, {
-        code: "wrong-value",
-        at: item,
-        message: `${JSON.stringify(plain(item))} is not a status of a job.`,
-        hint,
-      });
-    }
-    return status;
-  });
-  const known = list.filter((one) => one !== undefined);
-  return node.kind === "list" ? known : known[0];
+  const items = node.kind === "list" ? node.items : [node];
+  const known = items.map((item) => statuses.find((one) => item.kind === "scalar" && one === item.value));
+  const valid = known.filter((one) => one !== undefined);
+  for (const [index, item] of items.entries()) {
+    if (known[index] || item.kind === "broken") continue;
+    const hint = suggestion(String(plain(item)), [...statuses, "terminal"], "Possible are");
+    const message = `${JSON.stringify(plain(item))} is not a status of a job.`;
+    // Among others it does no harm: it only never happens.
+    report(here, { code: valid.length > 0 ? "unknown-status" : "wrong-value", at: item, message, hint });
+  }
+  return node.kind === "list" ? valid : valid[0];
 }
 
 function optionsOf(invocation: Invocation, here: Here): Record<string, unknown> {

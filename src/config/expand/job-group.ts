@@ -22,7 +22,6 @@ export type Invoked = Map<string, Map<string, Invocation>>;
 export function expandJobGroup(invocation: Invocation, invoked: Invoked, here: Here): Instance[] {
   const group = here.scope.namespace.groups.get(invocation.job);
   if (!group) return [];
-  here.pass.used.add(group);
   const nameNode = optionOf(invocation, "name", here);
   const name = nameNode && !isNull(nameNode) ? textOf(nameNode) : invocation.job;
   if (!checkKeys(invocation, here) || !checkName({ invocation, name, isNamed: nameNode !== undefined }, invoked, here))
@@ -34,7 +33,7 @@ export function expandJobGroup(invocation: Invocation, invoked: Invoked, here: H
   const options = filters ? { filters: filterOption(filters, here) } : {};
   const entry: Instance = {
     ...bare(`${name}/group-start`, invocation, key === undefined ? noOp : { type: "lock", key, steps: [] }),
-    requires: requirementsOf(optionOf(invocation, "requires", here), here),
+    requires: requirementsOf(invocation.options.get("requires")?.value, here),
   };
   const end: Instance = {
     ...bare(`${name}/group-end`, invocation, noOp),

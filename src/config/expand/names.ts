@@ -2,6 +2,7 @@ import type { DiagnosticCode } from "../diagnostics/codes.ts";
 import { suggestion } from "../diagnostics/nearest.ts";
 import type { Place } from "../diagnostics/source.ts";
 import type { Node } from "../parse/node.ts";
+import { builtinSteps } from "../schema/steps.ts";
 import { type Here, type Namespace, report } from "./pass.ts";
 
 export type Kind = "command" | "executor" | "job";
@@ -19,23 +20,16 @@ export type Found = { definition: Node; namespace: Namespace } | "missing-orb" |
 export function find(kind: Kind, name: string, here: Here): Found {
   const { namespace } = here.scope;
   const own = namespace[fields[kind]].get(name);
-  if (own) return use(own, namespace, here);
+  if (own) return { definition: own, namespace };
   const slash = name.indexOf("/");
   if (slash === -1) return undefined;
   const orb = namespace.orbs.get(name.slice(0, slash));
   if (orb?.kind === "missing") {
-    here.pass.used.add(orb);
     if (orb.finding) here.pass.reporter.report(orb.finding);
     return "missing-orb";
   }
   const definition = orb?.[fields[kind]].get(name.slice(slash + 1));
-  if (orb) here.pass.used.add(orb);
-  return definition && orb ? use(definition, orb, here) : undefined;
-}
-
-function use(definition: Node, namespace: Namespace, here: Here): Found {
-  here.pass.used.add(definition);
-  return { definition, namespace };
+  return definition && orb ? { definition, namespace: orb } : undefined;
 }
 
 /** Tells that a name means nothing, and what was perhaps meant. */
@@ -58,7 +52,7 @@ export function notFound(kind: Kind, name: string, here: Here, at: Place): void 
 }
 
 function namesOf(kind: Kind, namespace: Namespace): string[] {
-  const names = [...namespace[fields[kind]].keys()];
+  const names = [...namespace[fields[kind]].keys(), ...(kind === "command" ? builtinSteps.keys() : [])];
   for (const [alias, orb] of namespace.orbs) {
     if (orb.kind !== "missing") names.push(...[...orb[fields[kind]].keys()].map((name) => `${alias}/${name}`));
   }

@@ -14,11 +14,7 @@ export interface Pass {
   templates: Map<string, Template>;
   /** Nodes and characters that may still be made. */
   budget: { left: number; told: boolean };
-  used: Used;
 }
-
-/** Definitions that something used, for the warnings about the others. */
-export type Used = Set<Node | Namespace | MissingOrb>;
 
 /** The definitions that names mean at one place: those of the project, or those of one orb. */
 export interface Namespace {

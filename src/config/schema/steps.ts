@@ -136,7 +136,7 @@ export const steps: Shape = (node, visit) => {
   for (const [index, step] of node.items.entries()) checkStep(step, under(visit, index));
 };
 
-const conditional = map({ required: ["condition", "steps"], keys: { condition: anything, steps } });
+const conditional = map({ required: ["condition", "steps"], keys: { condition: anything, steps, name: anything } });
 
 function checkStep(node: Node, visit: Visit): void {
   if (isOpen(node) || isText(node)) return;

@@ -36,7 +36,7 @@ export async function spinUp(
   if (isProblem(plan)) throw new ConfigFault(plan.problem);
   if (!isDocker) lane.line(spinUpStep, imageInWords("of the task agent", image));
   lane.line(spinUpStep, classInWords(task.container));
-  lane.line(spinUpStep, isolationInWords(task.container, plan.work.workingDirectory));
+  lane.line(spinUpStep, isolationInWords(task.container, plan.primary.workspace?.path ?? "/"));
   return { ...plan, agent, images };
 }
 

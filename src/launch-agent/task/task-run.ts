@@ -36,6 +36,7 @@ export class TaskRun {
   readonly #containers = new Map<string, string>();
   #session: TaskSession | undefined;
   #primary: string | undefined;
+  #mayRun = false;
   #begun = false;
   #ended = false;
   #forced: { status: "canceled" | "timedout"; reason: string } | undefined;
@@ -100,13 +101,24 @@ export class TaskRun {
       const attachment = await engine.attach(id, this.#abort.signal);
       const session = this.#openSession(attachment);
       if (options.handOver) session.handOver(spun.work);
-      await engine.start(id, this.#abort.signal);
+      await this.#startContainer(id);
     });
     this.#started.resolve();
     this.#emit("started");
     const tookMs = Math.round(clock.monotonic() - beganAt);
     this.#lane.line(spinUpStep, `Container ${shortId(this.#primary ?? "")} started in ${tookMs} ms`);
     this.#background.push(this.#watchContainer());
+  }
+
+  /** A start whose answer is lost may have worked; one that was refused has not. */
+  async #startContainer(id: string): Promise<void> {
+    this.#mayRun = true;
+    try {
+      await this.#context.engine.start(id, this.#abort.signal);
+    } catch (error) {
+      this.#mayRun = isEngineError(error, "unreachable") || isEngineError(error, "aborted");
+      throw error;
+    }
   }
 
   /** Not under the task's signal: a create that is cut off may still make the container. The engine bounds it. */
@@ -330,7 +342,7 @@ export class TaskRun {
   /** A task is only given back when it surely did not begin: nothing runs any more, and all that it said is read. */
   async #makeSure(): Promise<void> {
     const { engine, limits, clock } = this.#context;
-    if (this.#primary === undefined || !this.#session) return;
+    if (!this.#mayRun || this.#primary === undefined || !this.#session) return;
     await settledWithin(engine.kill(this.#primary, new AbortController().signal), limits.drainMs, clock);
     await settledWithin(this.#session.ended, limits.drainMs, clock);
   }

@@ -42,12 +42,37 @@ export async function expandConfig(
   const orbs = linkOrbs(get(root, "orbs"), bare, fetched);
   const here: Here = { pass, scope: { namespace: namespaceOf(root, "project", orbs) } };
   checkDefinitions(here);
-  return { workflows: workflowsOf(root, here), setup: isSetup(root), orbs: fetched.resolved, sources: fetched.sources };
+  const workflows = workflowsOf(root, here);
+  const setup = isSetup(root);
+  if (setup) checkSetup(workflows, here);
+  return { workflows, setup, orbs: fetched.resolved, sources: fetched.sources };
 }
 
 function isSetup(root: MapNode): boolean {
   const setup = get(root, "setup");
   return setup !== undefined && !isNull(setup) && plain(setup) !== false;
+}
+
+/** A setup config decides which config is to go on: one workflow does that, and no schedule asks it. */
+function checkSetup(workflows: readonly Workflow[], here: Here): void {
+  const hint = "Move the other workflows to the config that goes on, or switch them off with `when`.";
+  // Which of those with filters runs is seen when branch and tag are known.
+  const certain = workflows.filter(({ instances }) =>
+    instances.some(({ options }) => options["filters"] === undefined),
+  );
+  for (const { at, name } of certain.slice(1)) {
+    report(here, {
+      code: "bad-setup",
+      at,
+      message: `A setup config runs exactly one workflow; '${name}' is another one`,
+      hint,
+    });
+  }
+  for (const { at, triggers, name } of workflows) {
+    if (triggers === undefined) continue;
+    const message = `A setup config has no scheduled workflows; '${name}' has triggers`;
+    report(here, { code: "bad-setup", at, message, hint: "Schedule the pipeline instead of the workflow." });
+  }
 }
 
 function checkDefinitions(here: Here): void {

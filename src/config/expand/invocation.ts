@@ -219,12 +219,45 @@ function statusOf(node: Node, here: Here): Requirement["status"] {
 
 function optionsOf(invocation: Invocation, here: Here): Record<string, unknown> {
   const options: Record<string, unknown> = {};
-  for (const name of ["context", "serial-group"]) {
-    const node = option(invocation, name, here);
-    if (node && !isNull(node) && node.kind !== "broken") options[name] = plain(node);
-  }
+  const context = option(invocation, "context", here);
+  if (context && isGiven(context) && checkContext(context, here)) options["context"] = plain(context);
+  const serial = option(invocation, "serial-group", here);
+  if (serial && isGiven(serial) && checkSerialGroup(serial, here)) options["serial-group"] = plain(serial);
   const filters = invocation.options.get("filters")?.value;
   const value = filters && filterOption(filters, here);
   if (value !== undefined) options["filters"] = value;
   return options;
+}
+
+function isGiven(node: Node): boolean {
+  return !isNull(node) && node.kind !== "broken";
+}
+
+const maxContexts = 100;
+
+function checkContext(node: Node, here: Here): boolean {
+  const items = node.kind === "list" ? node.items : [node];
+  const isRight =
+    items.every((item) => item.kind === "scalar" && item.value !== null) &&
+    new Set(items.map(textOf)).size <= maxContexts;
+  if (!isRight)
+    report(here, {
+      code: "wrong-type",
+      at: node,
+      message: `\`context\` is a name, or a list of at most ${maxContexts} names.`,
+    });
+  return isRight;
+}
+
+/** The name of a lock that is taken by all projects of an organisation. */
+export function checkSerialGroup(node: Node, here: Here): boolean {
+  if (node.kind === "scalar" && /^[\w./-]{1,512}$/.test(String(node.value))) return true;
+  const hint = "Letters, digits and . _ - / make the name of a serial group.";
+  report(here, {
+    code: "wrong-value",
+    at: node,
+    message: "A serial group's name has 1 to 512 characters of A-Z, a-z, 0-9, ., _, - and /.",
+    hint,
+  });
+  return false;
 }

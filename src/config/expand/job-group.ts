@@ -2,6 +2,7 @@ import type { CompiledJob } from "../compiled.ts";
 import { get, isNull, type Node } from "../parse/node.ts";
 import { filterOption } from "./filters.ts";
 import {
+  checkSerialGroup,
   expandInvocation,
   type Instance,
   type Invocation,
@@ -27,7 +28,8 @@ export function expandJobGroup(invocation: Invocation, invoked: Invoked, here: H
   if (!checkKeys(invocation, here) || !checkName({ invocation, name, isNamed: nameNode !== undefined }, invoked, here))
     return [];
   const serial = optionOf(invocation, "serial-group", here) ?? get(group, "serial-group");
-  const key = serial && !isNull(serial) ? textOf(resolve(serial, here)) : undefined;
+  const lock = serial && !isNull(serial) ? resolve(serial, here) : undefined;
+  const key = lock && checkSerialGroup(lock, here) ? textOf(lock) : undefined;
   const members = membersOf(group, name, here);
   const filters = invocation.options.get("filters")?.value;
   const options = filters ? { filters: filterOption(filters, here) } : {};

@@ -31,15 +31,19 @@ function checkCron(node: Node & { value: string }, here: Here): void {
   const fields = node.value.trim().split(/\s+/);
   if (fields.length !== ranges.length)
     return wrong(here, node, `The cron text "${node.value}" has ${fields.length} fields, not 5.`);
-  for (const [index, { name, from, to }] of ranges.entries()) {
+  for (const [index, range] of ranges.entries()) {
     const field = fields[index] ?? "";
-    const fine = field.split(",").every((part) => part.split("-").every((end) => isIn(end, from, to)));
-    if (!fine) return wrong(here, node, `"${field}" is not a ${name} that schedules have.`);
+    if (!isField(field, range)) return wrong(here, node, `"${field}" is not a ${range.name} that schedules have.`);
   }
 }
 
-function isIn(text: string, from: number, to: number): boolean {
-  const [base = "", step] = text.split("/");
-  if (step !== undefined && !/^\d+$/.test(step)) return false;
-  return base === "*" || names.test(base) || (/^\d+$/.test(base) && Number(base) >= from && Number(base) <= to);
+/** One value, a list of values, or one range: no steps, and no ranges of days, as CircleCI has it. */
+function isField(field: string, { name, from, to }: (typeof ranges)[number]): boolean {
+  const ends = field.split("-");
+  if (ends.length === 2 && name !== "day of the week") return ends.every((end) => isValue(end, from, to));
+  return field === "*" || field.split(",").every((value) => isValue(value, from, to));
+}
+
+function isValue(text: string, from: number, to: number): boolean {
+  return names.test(text) || (/^\d+$/.test(text) && Number(text) >= from && Number(text) <= to);
 }

@@ -22,6 +22,7 @@ export function printCompiled(config: CompiledConfig, options: PrintOptions = {}
   const body = stringify(document, {
     aliasDuplicateObjects: false,
     lineWidth: 0,
+    indentSeq: false,
     version: "1.1",
     schema: "yaml-1.1",
     compat: "core",

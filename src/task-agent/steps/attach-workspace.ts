@@ -1,6 +1,34 @@
+import { mkdirSync } from "node:fs";
 import type { StepOutcome } from "../../protocol/records.ts";
-import { StepFailure } from "./context.ts";
+import type { AttachWorkspaceStep } from "../../protocol/task.ts";
+import { unpackArchive } from "../archive/archive.ts";
+import { resolvePath } from "../workspace/places.ts";
+import { type StepContext, succeeded } from "./context.ts";
+import { explained, totalsText } from "./words.ts";
 
-export async function attachWorkspace(_step: unknown, _context: unknown): Promise<StepOutcome> {
-  throw new StepFailure("not built yet");
+/** Lays what the jobs upstream have persisted over one another, in the order of the graph. */
+export async function attachWorkspace(step: AttachWorkspaceStep, context: StepContext): Promise<StepOutcome> {
+  const { channel, output, signal, places } = context;
+  const root = resolvePath(step.at, places.home, places.workingDirectory);
+  mkdirSync(root, { recursive: true });
+  const layers = await channel.ask(
+    { op: "list-workspace" },
+    { signal, receive: async (result) => result.layers ?? [] },
+  );
+  if (layers.length === 0)
+    output.say("Nothing has been persisted to the workspace by the jobs that this one requires.");
+  for (const { id } of layers) {
+    const totals = await channel.ask(
+      { op: "fetch-workspace", layer: id },
+      {
+        signal,
+        receive: async (_result, body) => {
+          const onSkipped = (name: string, reason: string): void => output.say(`Skipped ${name}: ${reason}`);
+          return await explained("A layer of the workspace", unpackArchive(body, { root, onSkipped }));
+        },
+      },
+    );
+    output.say(`Attached ${totalsText(totals)} at ${root}`);
+  }
+  return succeeded;
 }

@@ -100,23 +100,31 @@ async function openChecked(file: string, blob: StoredBlob, onCorrupt: () => void
   if (size !== blob.sizeBytes) return undefined;
   // Opened before it is answered for, so that a removal from now on does not matter.
   const handle = await open(file);
-  const hash = createHash("sha256");
-  const check = new Transform({
-    readableHighWaterMark: chunkBytes,
-    transform: (chunk: Buffer, _encoding, done) => {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-    flush: (done) => {
-      if (hash.digest("hex") === blob.sha256) return done();
-      onCorrupt();
-      done(new Error(`blob ${blob.key} is not what was stored`));
-    },
-  });
+  const check = checkingStream(blob, onCorrupt);
   const source = createReadStream(file, { fd: handle, highWaterMark: chunkBytes });
   source.on("error", (error) => check.destroy(error));
   check.on("close", () => source.destroy());
   return source.pipe(check);
+}
+
+/** Passes a blob's bytes on, but the last ones only when all of them are what was stored: so nobody gets a wrong blob whole. */
+function checkingStream(blob: StoredBlob, onCorrupt: () => void): Transform {
+  const hash = createHash("sha256");
+  let last: Buffer | undefined;
+  return new Transform({
+    readableHighWaterMark: chunkBytes,
+    transform: (chunk: Buffer, _encoding, done) => {
+      hash.update(chunk);
+      const before = last;
+      last = chunk;
+      done(null, before);
+    },
+    flush: (done) => {
+      if (hash.digest("hex") === blob.sha256) return done(null, last);
+      onCorrupt();
+      done(new Error(`blob ${blob.key} is not what was stored`));
+    },
+  });
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

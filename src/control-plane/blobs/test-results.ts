@@ -38,7 +38,7 @@ export async function storeTestResults(
 async function readAll(content: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of content as AsyncIterable<Buffer>) {
+  for await (const chunk of content.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
     if (bytes > maxBytes) throw new ControlPlaneError("too-large", `test results may have ${maxBytes} bytes`);
     chunks.push(chunk);

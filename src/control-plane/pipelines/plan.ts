@@ -60,7 +60,8 @@ interface Invocation extends PlannedJob {
 
 function readInvocation(invocation: CompiledInvocation, config: CompiledConfig): Invocation {
   const { name, options } = optionsOf(invocation);
-  const body = config.jobs[name];
+  // A job may be called `constructor`.
+  const body = Object.hasOwn(config.jobs, name) ? config.jobs[name] : undefined;
   return {
     name,
     type: options.type ?? body?.type ?? "build",

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { Lane, Output } from "../../protocol/records.ts";
 import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
@@ -16,7 +17,7 @@ const outputSlackBytes = 64 * 1024;
 export interface Ingest {
   task: Row<"task">;
   lane: Lane;
-  body: AsyncIterable<Buffer>;
+  body: Readable;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { maxRecordsPostBytes } from "../../protocol/agent-api.ts";
 import { FrameDecoder, FrameError } from "../../protocol/frames.ts";
 import { firstTaskStep, type Lane, RecordFrame } from "../../protocol/records.ts";
@@ -11,11 +12,12 @@ export interface ReceivedRecord {
 }
 
 /** The records of one post. Throws ControlPlaneError for whatever is malformed or too big. */
-export async function readRecords(body: AsyncIterable<Buffer>, lane: Lane): Promise<ReceivedRecord[]> {
+export async function readRecords(body: Readable, lane: Lane): Promise<ReceivedRecord[]> {
   const decoder = new FrameDecoder();
   const records: ReceivedRecord[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
+  // Not destroyed when we stop early: the answer goes over the same socket.
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
     if (bytes > maxRecordsPostBytes)
       throw new ControlPlaneError(

@@ -64,58 +64,66 @@ const Attach = z.object({ at: NonEmpty, name: Name });
 
 type Reader = (options: unknown) => Step;
 
-const readers: Readonly<Record<string, Reader>> = {
-  run: readRun,
-  deploy: readRun,
-  checkout: (options) => {
-    const { path, method, depth, name } = Checkout.parse(options ?? {});
-    return { type: "checkout", name: name ?? "Checkout code", method, ...defined({ path, depth }) };
-  },
-  save_cache: (options) => {
-    const { key, paths, name, when } = SaveCache.parse(options);
-    return { type: "save_cache", name: name ?? "Saving cache", key, paths, when };
-  },
-  restore_cache: (options) => {
-    const { key, keys, name } = RestoreCache.parse(options);
-    return { type: "restore_cache", name: name ?? "Restoring cache", keys: key === undefined ? keys : [key, ...keys] };
-  },
-  store_artifacts: (options) => {
-    const { path, destination, name } = StoreArtifacts.parse(options);
-    return { type: "store_artifacts", name: name ?? "Uploading artifacts", path, ...defined({ destination }) };
-  },
-  store_test_results: (options) => {
-    const { path, name } = StoreTestResults.parse(options);
-    return { type: "store_test_results", name: name ?? "Uploading test results", path };
-  },
-  persist_to_workspace: (options) => {
-    const { root, paths, name } = Persist.parse(options);
-    return { type: "persist_to_workspace", name: name ?? "Persisting to workspace", root, paths };
-  },
-  attach_workspace: (options) => {
-    const { at, name } = Attach.parse(options);
-    return { type: "attach_workspace", name: name ?? "Attaching workspace", at };
-  },
-  add_ssh_keys: () => ({
-    type: "unsupported",
-    name: "Installing additional SSH keys",
-    reason: "no SSH keys are kept here, so none were added; give the job its keys another way if it needs them",
-    fails: false,
-  }),
-};
+const readers = new Map<string, Reader>(
+  Object.entries({
+    run: readRun,
+    deploy: readRun,
+    checkout: (options) => {
+      const { path, method, depth, name } = Checkout.parse(options ?? {});
+      return { type: "checkout", name: name ?? "Checkout code", method, ...defined({ path, depth }) };
+    },
+    save_cache: (options) => {
+      const { key, paths, name, when } = SaveCache.parse(options);
+      return { type: "save_cache", name: name ?? "Saving cache", key, paths, when };
+    },
+    restore_cache: (options) => {
+      const { key, keys, name } = RestoreCache.parse(options);
+      return {
+        type: "restore_cache",
+        name: name ?? "Restoring cache",
+        keys: key === undefined ? keys : [key, ...keys],
+      };
+    },
+    store_artifacts: (options) => {
+      const { path, destination, name } = StoreArtifacts.parse(options);
+      return { type: "store_artifacts", name: name ?? "Uploading artifacts", path, ...defined({ destination }) };
+    },
+    store_test_results: (options) => {
+      const { path, name } = StoreTestResults.parse(options);
+      return { type: "store_test_results", name: name ?? "Uploading test results", path };
+    },
+    persist_to_workspace: (options) => {
+      const { root, paths, name } = Persist.parse(options);
+      return { type: "persist_to_workspace", name: name ?? "Persisting to workspace", root, paths };
+    },
+    attach_workspace: (options) => {
+      const { at, name } = Attach.parse(options);
+      return { type: "attach_workspace", name: name ?? "Attaching workspace", at };
+    },
+    add_ssh_keys: () => ({
+      type: "unsupported",
+      name: "Installing additional SSH keys",
+      reason: "no SSH keys are kept here, so none were added; give the job its keys another way if it needs them",
+      fails: false,
+    }),
+  } satisfies Record<string, Reader>),
+);
 
 /** Steps that need what no runner of ours has. A job with one of them is not begun at all. */
-const refused: Readonly<Record<string, string>> = {
-  setup_remote_docker:
-    "setup_remote_docker cannot run here: tasks get no Docker engine. Take the step out, or run this job on CircleCI",
-  install_signing_bundle: "install_signing_bundle cannot run here: it needs macOS. Run this job on CircleCI",
-};
+const refused = new Map(
+  Object.entries({
+    setup_remote_docker:
+      "setup_remote_docker cannot run here: tasks get no Docker engine. Take the step out, or run this job on CircleCI",
+    install_signing_bundle: "install_signing_bundle cannot run here: it needs macOS. Run this job on CircleCI",
+  }),
+);
 
 /** One step of a compiled job. Throws MalformedJob with the reason. `number` counts from 1, for the message. */
 export function readStep(step: CompiledStep, number: number): Step {
   const [type, options] = typeOf(step, number);
-  const reason = refused[type];
+  const reason = refused.get(type);
   if (reason !== undefined) throw new MalformedJob(reason);
-  const reader = Object.hasOwn(readers, type) ? readers[type] : undefined;
+  const reader = readers.get(type);
   if (!reader) throw new MalformedJob(`step ${number} is of the unknown type "${type}"`);
   try {
     return reader(options);

@@ -3,7 +3,7 @@ import { type Account, EngineError, type Image } from "../engine.ts";
 import { CreatedAnswer, checked } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { findAccount, rootAccount, type UserFiles } from "./passwd.ts";
-import { removeContainer } from "./remove.ts";
+import { withHelper } from "./remove.ts";
 import { firstEntry } from "./tar.ts";
 
 const maxLinks = 8;
@@ -53,16 +53,14 @@ export class Accounts {
       NetworkDisabled: true,
       HostConfig: { NetworkMode: "none", CapDrop: ["ALL"], LogConfig: { Type: "none" } },
     };
-    try {
+    return await withHelper(this.#client, query.name, async () => {
       const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
       const answer = await this.#client.json({ ...request, timeoutMs: this.#client.longCallTimeoutMs });
       const { Id } = checked(CreatedAnswer, answer, what);
       const passwd = await this.#readFile(Id, "/etc/passwd", signal);
       const group = await this.#readFile(Id, "/etc/group", signal);
       return { passwd, group };
-    } finally {
-      await removeContainer(this.#client, query.name, new AbortController().signal);
-    }
+    });
   }
 
   /** Empty where there is no such file. */

@@ -6,6 +6,7 @@ import type { EngineAddress } from "./address.ts";
 import { Client } from "./client.ts";
 import { attachContainer, inspectContainer, killContainer, startContainer, waitContainer } from "./container.ts";
 import { Creator } from "./creator.ts";
+import { withDeadline } from "./deadline.ts";
 import { findImage } from "./image.ts";
 import { engineInfo } from "./info.ts";
 import { listOwned, removeOwned } from "./inventory.ts";
@@ -34,9 +35,13 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   return {
     info: async (signal) => await engineInfo(client, signal),
     image: async (reference, signal) => await findImage(client, reference, signal),
-    account: async (image, user, signal) => await accounts.find(image, user, signal),
+    account: async (image, user, signal) =>
+      await heeding(signal, "read the users of an image", () => accounts.find(image, user, signal)),
     pull: async (reference, pull) => await pullImage(client, clock, reference, pull),
-    ensureSharedVolume: async (volume, signal) => await ensureFilledVolume({ client, clock, newId, volume, signal }),
+    ensureSharedVolume: async (volume, signal) =>
+      await heeding(signal, `fill volume ${volume.name}`, () =>
+        ensureFilledVolume({ client, clock, newId, volume, signal }),
+      ),
     create: async (plan: ContainerPlan, signal) => await creator.create(plan, signal),
     attach: async (id, signal) => await attachContainer(client, id, signal),
     start: async (id, signal) => await startContainer(client, id, signal),
@@ -47,4 +52,9 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     list: async (labels, signal) => await listOwned(client, labels, signal),
     removeObject: async (object, signal) => await removeOwned(client, object, signal),
   };
+}
+
+/** For what takes several calls: the caller is let go at once, and what has to be cleaned up is cleaned up behind it. */
+async function heeding<T>(signal: AbortSignal, what: string, work: () => Promise<T>): Promise<T> {
+  return await withDeadline({ signal, timeoutMs: undefined, what }, work);
 }

@@ -24,3 +24,20 @@ async function waitUntilGone(client: Client, id: string, signal: AbortSignal): P
   const request = { path, query: { condition: "removed" }, what: `wait until container ${id} is gone`, signal };
   await client.call({ ...request, method: "POST", timeoutMs: client.longCallTimeoutMs }, [404]);
 }
+
+/**
+ * Runs `use`, then removes the helper container of this name. A failure is told at once and the removal goes on behind
+ * it: an engine that does not answer must not hold the caller once more.
+ */
+export async function withHelper<T>(client: Client, name: string, use: () => Promise<T>): Promise<T> {
+  const removal = new AbortController().signal;
+  let result: T;
+  try {
+    result = await use();
+  } catch (error) {
+    removeContainer(client, name, removal).catch(() => {});
+    throw error;
+  }
+  await removeContainer(client, name, removal);
+  return result;
+}

@@ -80,9 +80,13 @@ async function tryFill(options: FillOptions): Promise<"filled" | "busy"> {
     await rename(client, filler, volume.name);
     return "filled";
   } catch (error) {
-    await removeContainer(client, filler, signal);
-    if (isEngineError(error, "conflict") || isEngineError(error, "not-found")) return "busy";
-    throw error;
+    const removal = removeContainer(client, filler, signal);
+    if (!isEngineError(error, "conflict") && !isEngineError(error, "not-found")) {
+      removal.catch(() => {});
+      throw error;
+    }
+    await removal;
+    return "busy";
   }
 }
 

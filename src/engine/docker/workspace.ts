@@ -3,7 +3,7 @@ import type { ContainerPlan } from "../engine.ts";
 import { CreatedAnswer, checked } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { workspaceOwner } from "./create-body.ts";
-import { removeContainer } from "./remove.ts";
+import { withHelper } from "./remove.ts";
 import { directoryArchive } from "./tar.ts";
 
 /**
@@ -48,10 +48,8 @@ async function withWritableTwin(
   };
   const what = `create container ${name}`;
   const request = { method: "POST", path: "/containers/create", query: { name }, body, what, signal } as const;
-  try {
+  await withHelper(client, name, async () => {
     const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
     await use(checked(CreatedAnswer, answer, what).Id);
-  } finally {
-    await removeContainer(client, name, signal);
-  }
+  });
 }

@@ -14,6 +14,8 @@ export interface ExecOptions {
   tail?: string;
   /** Approval jobs that are to go on; `all` for every one. */
   approve: string[];
+  /** Folders of orbs, looked at before the registry. */
+  orbDir: string[];
   json: boolean;
 }
 
@@ -25,13 +27,14 @@ export function execCommand(cli: Cli): Command {
         "stands: uncommitted changes are in, git-ignored files are out. Caches and artifacts are kept between runs.",
     )
     .argument("[DIR]", "directory of the project", ".")
-    .option("-c, --config FILE", "another config than DIR/.circleci/config.yml; - is standard input")
-    .option("-w, --workflow NAME", "only this workflow")
-    .option("-j, --job NAME", "only this job, and what it requires")
-    .option("-e, --env K=V", "a project variable, masked in output; K alone takes it from the environment", collectEnv(cli), {})
-    .option("-p, --param K=V", "a pipeline parameter", collect, {})
-    .option("-t, --tail JOB", "show the output of this job as it comes")
-    .option("--approve JOB", "let this approval job pass; all lets every one pass", append, [])
+    .option("-c, --config <FILE>", "another config than DIR/.circleci/config.yml; - is standard input")
+    .option("-w, --workflow <NAME>", "only this workflow")
+    .option("-j, --job <NAME>", "only this job, and what it requires")
+    .option("-e, --env <K=V>", "a project variable, masked in output; K alone takes it from the environment", collectEnv(cli), {})
+    .option("-p, --param <K=V>", "a pipeline parameter", collect, {})
+    .option("-t, --tail <JOB>", "show the output of this job as it comes")
+    .option("--approve <JOB>", "let this approval job pass; all lets every one pass", append, [])
+    .option("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml, looked at first (repeatable)", append, [])
     .option("--json", "one event a line, on standard output", false)
     .addHelpText("after", footer)
     .action(async (directory: string, options: Omit<ExecOptions, "directory">) => {

@@ -30,7 +30,11 @@ export function routeLocally(queue: string, host: Host): (resourceClass: string 
     const wanted = sizes[resourceClass?.split(".").at(-1) ?? ""] ?? medium;
     return {
       queue,
-      limits: { ...common, cpus: Math.min(wanted.cpus, host.cpus), memoryBytes: Math.min(wanted.memoryBytes, Math.floor(host.memoryBytes * 0.75)) },
+      limits: {
+        ...common,
+        cpus: Math.min(wanted.cpus, host.cpus),
+        memoryBytes: Math.min(wanted.memoryBytes, Math.floor(host.memoryBytes * 0.75)),
+      },
       isolation: "standard",
       network: "egress",
       maxRunTimeMs: 5 * 60 * 60 * 1000,
@@ -40,7 +44,8 @@ export function routeLocally(queue: string, host: Host): (resourceClass: string 
 
 const common: Omit<Limits, "cpus" | "memoryBytes"> = {
   pids: 4096,
-  openFiles: 65_536,
+  // An engine refuses more than its own hard limit, and cannot be asked for it: 20,000 is the lowest seen.
+  openFiles: 16_384,
   workspaceBytes: 20 * GiB,
   workspaceMedium: "disk",
   outputBytes: 4 * GiB,

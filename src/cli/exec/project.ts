@@ -25,7 +25,11 @@ export async function readProject(options: { directory: string; config?: string 
   return { directory, ...config, vcs, slug: `local/${directory}`, name };
 }
 
-async function readConfig(directory: string, config: string | undefined, io: Io): Promise<{ configFile: string; configText: string }> {
+async function readConfig(
+  directory: string,
+  config: string | undefined,
+  io: Io,
+): Promise<{ configFile: string; configText: string }> {
   if (config === "-") return { configFile: "<stdin>", configText: await text(io.stdin) };
   const configFile = config === undefined ? join(directory, ".circleci", "config.yml") : resolve(io.cwd, config);
   try {

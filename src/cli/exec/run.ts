@@ -1,5 +1,5 @@
-import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
+import { resolve } from "node:path";
+import type { CompiledConfig } from "../../config/compiled.ts";
 import type { ExecOptions } from "../exec.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
 import { compileProject } from "./compile.ts";
@@ -11,23 +11,51 @@ import { openSession, type Session } from "./session.ts";
 
 /** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
 export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
-  const project = await readProject(options, io);
-  const compiled = await compileProject(project, options, io);
-  if (!compiled) return exitCode.usage;
-  checkSelection(options, Object.keys(compiled.workflows));
-
-  await using session = await openSession({ project, env: io.env, name: `exec-${hostname()}-${randomUUID().slice(0, 8)}` });
+  // Engine and store are opened while the config is read and compiled: neither makes anything that would have to go.
+  const opening = openSession({ directory: resolve(io.cwd, options.directory), env: io.env });
+  let prepared: Prepared | undefined;
+  try {
+    prepared = await prepare(options, io);
+  } finally {
+    if (!prepared) await discard(opening);
+  }
+  if (!prepared) return exitCode.usage;
+  const { project, compiled } = prepared;
+  await using session = await opening;
   const { id } = await session.controlPlane.createPipeline({
     project: { slug: project.slug, name: project.name },
     config: compiled,
     source: project.configText,
     vcs: project.vcs,
     trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
-    only: { ...(options.workflow !== undefined && { workflow: options.workflow }), ...(options.job !== undefined && { job: options.job }) },
+    only: {
+      ...(options.workflow !== undefined && { workflow: options.workflow }),
+      ...(options.job !== undefined && { job: options.job }),
+    },
     environment: options.env,
     secretNames: Object.keys(options.env),
   });
-  return follow({ id, session, options, io });
+  return await follow({ id, session, options, io });
+}
+
+interface Prepared {
+  project: LocalProject;
+  compiled: CompiledConfig;
+}
+
+/** What is wrong with the config comes first: an engine that is not there either is then no news. */
+async function discard(opening: Promise<Session>): Promise<void> {
+  const session = await opening.catch(() => undefined);
+  await session?.[Symbol.asyncDispose]();
+}
+
+/** Undefined when the config has errors, which have been told then. */
+async function prepare(options: ExecOptions, io: Io): Promise<Prepared | undefined> {
+  const project = await readProject(options, io);
+  const compiled = await compileProject(project, options, io);
+  if (!compiled) return undefined;
+  checkSelection(options, Object.keys(compiled.workflows));
+  return { project, compiled };
 }
 
 interface Run {
@@ -55,7 +83,7 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
     view.notice(`cofferdam: the engine is gone: ${String(session.engineLost.reason)}`);
   }
   await session.settle();
-  await view.end(model, { artifactsDirectory: await session.artifactsDirectory(id), stepOutput });
+  await view.end(model, { artifactsDirectory: await session.artifactsDirectory(model.number), stepOutput });
   return verdict(model, { interrupted: io.interrupted.aborted, engineLost: session.engineLost.aborted });
 }
 

@@ -1,15 +1,17 @@
-import { mkdir, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { randomBytes, randomUUID } from "node:crypto";
+import { lstat, mkdir, rm, stat } from "node:fs/promises";
+import { homedir, hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { ControlPlane } from "../../control-plane/control-plane.ts";
 import { openControlPlane } from "../../control-plane/index.ts";
-import type { Engine } from "../../engine/engine.ts";
-import { type LaunchAgent, startLaunchAgent } from "../../launch-agent/index.ts";
+import type { Engine, EngineInfo } from "../../engine/engine.ts";
+import { type AgentEvent, type LaunchAgent, type Log, startLaunchAgent } from "../../launch-agent/index.ts";
 import { systemClock } from "../../lib/clock.ts";
-import type { Io } from "../io.ts";
+import { CommandError, exitCode, type Io } from "../io.ts";
 import { routeLocally } from "./classes.ts";
+import { watchEngine } from "./engine-watch.ts";
 import { findEngine } from "./find-engine.ts";
-import type { LocalProject } from "./project.ts";
+import { removeLeftovers } from "./leftovers.ts";
 import { openWorkingTree } from "./working-tree.ts";
 
 /** A control plane and a launch agent in this process, talking over a unix socket that only this user can reach. */
@@ -22,12 +24,123 @@ export interface Session extends AsyncDisposable {
   /** Ends what still runs without grace. */
   hurry(): void;
   /** Undefined when nothing was stored. */
-  artifactsDirectory(pipelineId: string): Promise<string | undefined>;
+  artifactsDirectory(pipelineNumber: number): Promise<string | undefined>;
 }
 
-export interface SessionOptions {
-  project: LocalProject;
-  env: Io["env"];
-  /** The launch agent's name; nobody else's. */
+/** The image that brings the task agent, and in which `machine: true` runs. */
+const taskAgentImage = "cofferdam/task-agent:dev";
+
+export async function openSession(options: { directory: string; env: Io["env"] }): Promise<Session> {
+  const { directory, env } = options;
+  const prefix = `exec-${hostname().replaceAll(/[^A-Za-z0-9.-]/g, "-")}-${userInfo().uid}-`;
+  const name = `${prefix}${randomUUID().slice(0, 8)}`;
+  const closing = new AbortController();
+  const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
+  const [{ engine, info }, runtimeDirectory] = await Promise.all([
+    findEngine(env, { helperLabels, signal: closing.signal }),
+    makeRuntimeDirectory(env),
+  ]);
+  const dataDirectory = join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "cofferdam");
+  const socketPath = join(runtimeDirectory, `${name}.sock`);
+  const controlPlane = await openControlPlane({
+    dataDirectory,
+    clock: systemClock,
+    route: routeLocally(queueOf(name), info),
+    sources: { open: async ({ signal }) => openWorkingTree(directory, signal) },
+    logLevel: env["COFFERDAM_LOG_LEVEL"] ?? "silent",
+  });
+  // What dead runs left is looked for once the first task runs, so that no start waits behind it.
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const swept = begun.then(() => removeLeftovers(engine, { prefix, runtimeDirectory }, closing.signal)).catch(() => 0);
+  const onEvent = ({ type }: AgentEvent) => type === "accepted" && begin();
+  const agent = await startAgent({ controlPlane, engine, info, name, socketPath, env, onEvent });
+  return {
+    controlPlane,
+    engineLost: watchEngine(engine, systemClock, closing.signal),
+    settle: async () => {
+      await agent.drain();
+      begin();
+      await swept;
+    },
+    hurry: () => void agent.stop("hurried"),
+    artifactsDirectory: (pipelineNumber) => existing(join(dataDirectory, "artifacts", String(pipelineNumber))),
+    [Symbol.asyncDispose]: async () => {
+      closing.abort();
+      // Where the run ended as it should, the agent is closed already.
+      await agent.stop("the session is over");
+      await controlPlane.close({ graceMs: 0 });
+      await rm(socketPath, { force: true });
+    },
+  };
+}
+
+interface AgentParts {
+  controlPlane: ControlPlane;
+  engine: Engine;
+  info: EngineInfo;
   name: string;
+  socketPath: string;
+  env: Io["env"];
+  onEvent: (event: AgentEvent) => void;
+}
+
+async function startAgent({
+  controlPlane,
+  engine,
+  info,
+  name,
+  socketPath,
+  env,
+  onEvent,
+}: AgentParts): Promise<LaunchAgent> {
+  const queue = queueOf(name);
+  const [address] = await Promise.all([
+    controlPlane.listen({ socketPath }),
+    controlPlane.putResourceClass({ name: queue }),
+  ]);
+  const token = await controlPlane.createToken(queue, "exec");
+  return startLaunchAgent({
+    api: { baseUrl: address.url, socketPath, token },
+    engine,
+    name,
+    hostname: hostname(),
+    version: "exec",
+    // Limits are caps, not reservations: twice as many tasks as cores keep the cores busy.
+    capacity: { tasks: Math.max(2, info.cpus * 2), cpus: Number.POSITIVE_INFINITY, memoryBytes: info.memoryBytes },
+    taskAgentImage: env["COFFERDAM_TASK_AGENT_IMAGE"] ?? taskAgentImage,
+    clock: systemClock,
+    newId: randomUUID,
+    randomBytes,
+    log: silent,
+    onEvent,
+  });
+}
+
+/** One queue a run, so that two runs at once over one store never claim each other's tasks. */
+function queueOf(name: string): string {
+  return `local/${name}`;
+}
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** Holds the sockets of running sessions. Private to the user. */
+async function makeRuntimeDirectory(env: Io["env"]): Promise<string> {
+  const base = env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`);
+  const directory = join(base, "cofferdam");
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { uid, mode } = await lstat(directory);
+  if (uid === userInfo().uid && (mode & 0o022) === 0) return directory;
+  throw new CommandError(
+    `${directory} belongs to or can be written by another user: remove it, or set XDG_RUNTIME_DIR.`,
+    {
+      exitCode: exitCode.usage,
+    },
+  );
+}
+
+async function existing(path: string): Promise<string | undefined> {
+  return await stat(path).then(
+    () => path,
+    () => undefined,
+  );
 }

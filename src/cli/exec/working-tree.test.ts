@@ -20,7 +20,9 @@ afterEach(() => {
 describe("working tree", () => {
   test("of a repository has uncommitted changes and .git in it, and ignored files not", async () => {
     const git = (...args: string[]) =>
-      execFileSync("git", ["-C", directory, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], { stdio: "pipe" });
+      execFileSync("git", ["-C", directory, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], {
+        stdio: "pipe",
+      });
     git("init", "-q");
     writeFileSync(join(directory, "committed.txt"), "old");
     writeFileSync(join(directory, ".gitignore"), "ignored/\n");

@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
-import { lstat, readdir, readlink } from "node:fs/promises";
 import { createReadStream } from "node:fs";
+import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { buffer } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { createZstdCompress } from "node:zlib";
 import { type Pack, pack } from "tar-stream";
 
@@ -35,9 +35,13 @@ async function packTree(directory: string, tar: Pack, signal: AbortSignal): Prom
 
 /** Undefined where the directory is no git working tree, or there is no git. */
 async function listTracked(directory: string): Promise<string[] | undefined> {
-  const git = spawn("git", ["-C", directory, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const git = spawn(
+    "git",
+    ["-C", directory, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],
+    {
+      stdio: ["ignore", "pipe", "ignore"],
+    },
+  );
   const exited = new Promise<number | null>((resolve) => {
     git.once("error", () => resolve(null));
     git.once("close", resolve);
@@ -67,6 +71,10 @@ async function packEntry(directory: string, path: string, tar: Pack): Promise<vo
   else if (stat.isDirectory()) tar.entry({ ...common, type: "directory" });
   else if (stat.isFile()) {
     if (stat.size === 0) tar.entry({ ...common, type: "file" }, "");
-    else await pipeline(createReadStream(file, { end: stat.size - 1 }), tar.entry({ ...common, type: "file", size: stat.size }));
+    else
+      await pipeline(
+        createReadStream(file, { end: stat.size - 1 }),
+        tar.entry({ ...common, type: "file", size: stat.size }),
+      );
   }
 }

@@ -69,7 +69,10 @@ async function tellFailure(failure: {
 }): Promise<void> {
   const { job, task, step, trouble, options, region } = failure;
   const decoder = new StringDecoder("utf8");
-  let text = options.style(`\n── ${taskLabel(job, task, job.tasks.size)} ▸ ${sane(firstLine(step.name), options)}\n`, "bold");
+  let text = options.style(
+    `\n── ${taskLabel(job, task, job.tasks.size)} ▸ ${sane(firstLine(step.name), options)}\n`,
+    "bold",
+  );
   for await (const bytes of options.stepOutput(task.id, step.number)) {
     region.write(text + sane(decoder.write(bytes), options));
     text = "";
@@ -84,7 +87,9 @@ function liveLines(model: PipelineModel, options: LiveOptions & { spinner: strin
   const jobs = [...model.jobs.values()];
   const nameWidth = Math.min(30, Math.max(4, ...jobs.map((job) => job.name.length)));
   const lines = jobs.map((job) => {
-    const mark = isTerminal(job.status) ? statusMark(job.status) : { mark: job.status === "running" ? options.spinner : "·", colour: "dim" as const };
+    const mark = isTerminal(job.status)
+      ? statusMark(job.status)
+      : { mark: job.status === "running" ? options.spinner : "·", colour: "dim" as const };
     const text = `${job.name.slice(0, nameWidth).padEnd(nameWidth)}  ${activity(job, options.now())}`;
     return `${style(mark.mark, mark.colour)} ${sane(text, { colours: false }).slice(0, Math.max(0, width - 3))}`;
   });
@@ -96,7 +101,8 @@ function liveLines(model: PipelineModel, options: LiveOptions & { spinner: strin
 
 function activity(job: JobModel, now: number): string {
   if (job.status !== "running" || job.startedMs === undefined) {
-    const took = job.startedMs !== undefined && job.endedMs !== undefined ? ` ${duration(job.endedMs - job.startedMs)}` : "";
+    const took =
+      job.startedMs !== undefined && job.endedMs !== undefined ? ` ${duration(job.endedMs - job.startedMs)}` : "";
     return `${job.status}${took}${job.reason ? `: ${job.reason}` : ""}`;
   }
   const tasks = [...job.tasks.values()];

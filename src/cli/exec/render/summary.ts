@@ -16,7 +16,10 @@ export function statusMark(status: string): { mark: string; colour: "green" | "r
 }
 
 /** The table at the end: every job, how it ended, how long it took, why it was not run, and where artifacts lie. */
-export function summary(model: PipelineModel, options: { style: Style; artifactsDirectory: string | undefined }): string {
+export function summary(
+  model: PipelineModel,
+  options: { style: Style; artifactsDirectory: string | undefined },
+): string {
   const { style } = options;
   const jobs = [...model.jobs.values()];
   const nameWidth = Math.max(4, ...jobs.map((job) => job.name.length));
@@ -39,7 +42,8 @@ function took(job: JobModel): string {
 }
 
 function notes(job: JobModel): string {
-  const tests = job.tests.total > 0 ? `${job.tests.total - job.tests.failed}/${job.tests.total} tests passed` : undefined;
+  const tests =
+    job.tests.total > 0 ? `${job.tests.total - job.tests.failed}/${job.tests.total} tests passed` : undefined;
   const artifacts = job.artifacts > 0 ? `${job.artifacts} artifact${job.artifacts > 1 ? "s" : ""}` : undefined;
   const tasks = job.tasks.size > 1 ? `${job.tasks.size} tasks` : undefined;
   const reason = job.reason ? sane(job.reason, { colours: false }) : undefined;

@@ -1,0 +1,37 @@
+import { connect } from "node:net";
+import { join } from "node:path";
+import type { Engine, OwnedObject } from "../../engine/engine.ts";
+
+const agentLabel = "dev.cofferdam.agent";
+const roles = ["task", "service", "helper"];
+
+/**
+ * Removes what runs of this user on this host left behind when they were killed. A run is alive while its socket answers;
+ * what belongs to other users, other hosts and to fleet agents is never touched. Gives the number of removed objects.
+ */
+export async function removeLeftovers(
+  engine: Engine,
+  owner: { prefix: string; runtimeDirectory: string },
+  signal: AbortSignal,
+): Promise<number> {
+  const found = (await Promise.all(roles.map((role) => engine.list({ "dev.cofferdam.role": role }, signal)))).flat();
+  const mine = found.filter((object) => agentOf(object).startsWith(owner.prefix));
+  const agents = [...new Set(mine.map(agentOf))];
+  const alive = await Promise.all(agents.map((agent) => answers(join(owner.runtimeDirectory, `${agent}.sock`))));
+  const dead = new Set(agents.filter((_, at) => !alive[at]));
+  const orphans = mine.filter((object) => dead.has(agentOf(object)));
+  // Containers first: a volume cannot go while one has it mounted.
+  for (const object of orphans.sort((a, b) => a.kind.localeCompare(b.kind))) await engine.removeObject(object, signal);
+  return orphans.length;
+}
+
+function agentOf(object: OwnedObject): string {
+  return object.labels[agentLabel] ?? "";
+}
+
+async function answers(socketPath: string): Promise<boolean> {
+  const socket = connect(socketPath);
+  return await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+  }).finally(() => socket.destroy());
+}

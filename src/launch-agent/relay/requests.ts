@@ -8,8 +8,11 @@ import { Upload } from "../channel/upload.ts";
 import { ChannelViolation } from "../channel/violation.ts";
 import type { FrameWriter } from "../channel/writer.ts";
 
+/** What this needs of the control plane. */
+export type BlobCalls = Pick<Blobs, keyof Blobs>;
+
 export interface RequestRelayOptions {
-  blobs: Blobs;
+  blobs: BlobCalls;
   writer: FrameWriter;
   signal: AbortSignal;
   /** The control plane does not know this attempt any more. */

@@ -30,9 +30,10 @@ export class TaskAgentSource {
     this.#clock = options.clock;
   }
 
-  /** Everything there before it is needed. Failures are told when it is. */
+  /** Everything there before it is needed: image, account, volume. Failures are told when it is. */
   async warm(signal: AbortSignal): Promise<void> {
-    await this.ready({ volume: true, signal }).catch(() => undefined);
+    const account = this.#image(signal).then((image) => this.#engine.account(image, undefined, signal));
+    await Promise.allSettled([account, this.ready({ volume: true, signal })]);
   }
 
   /** Rejects with EngineError, which is never the job's fault here. */

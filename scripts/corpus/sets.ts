@@ -85,24 +85,38 @@ function missingLine(expected: string, rendered: string): string | undefined {
   return undefined;
 }
 
-/** What an editor says about a config: of the messages nothing is asked but that there is something to be said. */
+/** What an editor says about a config: right ones compile, and of wrong ones something is said about what it names. */
 async function lsp(corpus: Corpus): Promise<Outcome[]> {
+  const texts = new Map<string, string>();
   const rows = await corpus.index("oracle/lsp/index.tsv");
-  const decidable = rows.filter((row) => !needsImageRegistry.test(row["messages"] ?? ""));
-  return await each(decidable, "case", async ({ case: name, expects, messages = "" }) => {
-    const compiled = await corpus.compile(await corpus.read("oracle/lsp", `${name}.yml`));
-    if (expects === "valid") return problemOf(compiled.errors);
+  for (const { case: name = "" } of rows) texts.set(name, await corpus.read("oracle/lsp", `${name}.yml`));
+  const decidable = rows.filter(
+    (row) => isWholeConfig(texts.get(row["case"] ?? "") ?? "") && !needsImageRegistry.test(row["messages"] ?? ""),
+  );
+  return await each(decidable, "case", async ({ case: name = "", expects, messages = "" }) => {
+    const compiled = await corpus.compile(texts.get(name) ?? "");
+    if (expects === "valid") return problemOf(compiled.errors.filter((one) => !missingOrb.has(one.code)));
     return expects === "messages" ? missingFinding(messages, compiled) : undefined;
   });
+}
+
+/** The editor's tests are full of pieces of configs, and of texts that its parser takes for YAML and no other does. */
+function isWholeConfig(text: string): boolean {
+  return /^version:/m.test(text) && !/^\t/m.test(text);
 }
 
 /** Whether an image exists is the registry's to say, not the compiler's. */
 const needsImageRegistry = /^Docker image (not found|".*" has no tag)/;
 
-function missingFinding(messages: string, { diagnostics }: Compiled): string | undefined {
-  const telling = diagnostics.filter((one) => !one.code.startsWith("unused-"));
-  if (telling.length > 0) return undefined;
-  return `expected a finding like ${JSON.stringify(messages.slice(0, 160))}, got none`;
+/** Of each message one name that it has in quotes has to be in a finding, or in the lines that a finding points to. */
+function missingFinding(messages: string, { diagnostics, rendered }: Compiled): string | undefined {
+  const telling = diagnostics.filter((one) => !one.code.startsWith("unused-") && one.code !== "nothing-to-run");
+  if (telling.length === 0) return `expected a finding like ${JSON.stringify(messages.slice(0, 160))}, got none`;
+  const missing = messages.split(" ⏐ ").find((message) => {
+    const names = [...message.matchAll(/["`]([^"`]+)["`]/g)].map(([, name = ""]) => name);
+    return names.length > 0 && !names.some((name) => rendered.includes(name));
+  });
+  return missing === undefined ? undefined : `expected a finding like ${JSON.stringify(missing)}, got ${tell(telling)}`;
 }
 
 interface ExpressionCase {

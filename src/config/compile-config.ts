@@ -5,7 +5,7 @@ import { Reporter } from "./diagnostics/reporter.ts";
 import { Source } from "./diagnostics/source.ts";
 import { expandConfig } from "./expand/config.ts";
 import type { ResolvedOrb } from "./expand/orb-fetch.ts";
-import { lintUnused } from "./lint/unused.ts";
+import { lint } from "./lint/lint.ts";
 import type { OrbSource } from "./orb-source.ts";
 import { parse } from "./parse/parse.ts";
 import { checkConfig } from "./schema/config.ts";
@@ -44,7 +44,7 @@ export async function compileConfig(text: string, options: CompileOptions = {}):
   const expanded = await expandConfig(checked, options, reporter);
   const compiled = compileWorkflows(expanded.workflows);
   if (expanded.setup) compiled.setup = true;
-  if (reporter.errors === 0 && checked.version === "2.1") lintUnused(checked.root, reporter);
+  lint(checked, reporter);
   const texts = new Map([source, ...expanded.sources].map((one) => [one.file, one.text]));
   return { diagnostics: inOrder(reporter), orbs: expanded.orbs, texts, ...(reporter.errors === 0 ? { compiled } : {}) };
 }

@@ -17,6 +17,7 @@ export const codes = {
   "unknown-key-ignored": "A key that version 2 has no meaning for, and passes over.",
   "wrong-type": "A value of another type than its place takes.",
   "wrong-value": "A value outside of what its place takes.",
+  "bad-name": "A name with characters that names of its kind don't have.",
   "bad-step": "A step that is neither a name nor a map of one name.",
   "no-jobs": "Nothing to run: no workflow, and no job called `build`.",
   "nothing-to-run": "A config of version 2.1 without workflows and without a job `build`.",
@@ -65,6 +66,10 @@ export const codes = {
   "ignored-steps": "Steps in a job whose type runs none.",
   deprecated: "Something that still works, and should be replaced.",
   "image-digest": "A Docker image digest that is none.",
+  "empty-section": "A top-level key with nothing under it.",
+  "pointless-parallelism": "A parallelism that makes no second task.",
+  "superfluous-image": "A machine image beside a self-hosted resource class, which decides on its own.",
+  "unsupported-platform": "A job for macOS or Windows: tasks run in Linux containers.",
 } as const;
 
 export type DiagnosticCode = keyof typeof codes;
@@ -87,4 +92,10 @@ export const warningCodes: ReadonlySet<DiagnosticCode> = new Set([
   "ambiguous-name",
   "ignored-steps",
   "deprecated",
+  "bad-name",
+  "reserved-parameter",
+  "empty-section",
+  "pointless-parallelism",
+  "superfluous-image",
+  "unsupported-platform",
 ]);

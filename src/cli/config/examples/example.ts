@@ -4,6 +4,8 @@ export interface Example {
   /** What else is to be known: orbs by reference, and references that can't be had. */
   orbs?: Record<string, string>;
   refused?: "unavailable" | "forbidden";
+  /** Codes that come with it. */
+  also?: string[];
   /** What to do instead, where the finding's own hint leaves something to be said. */
   advice?: string;
 }

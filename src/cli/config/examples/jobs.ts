@@ -7,16 +7,12 @@ export const jobExamples = {
     config:
       "version: 2.1\njobs:\n  build:\n    docker: [{image: cimg/base:stable}]\n    machine: true\n    steps: [checkout]\n",
   },
-  "nothing-to-run": {
-    config: oneJob("- checkout")
-      .replace("  build:", "  test:")
-      .replace(/workflows:.*/s, ""),
-  },
+  "nothing-to-run": { config: "version: 2.1\njobs: {}\n" },
   "bad-matrix": {
     config: oneWorkflow("- build:\n    matrix:\n      parameters: {}"),
   },
   "unknown-requirement": { config: oneWorkflow("- build\n- test: {requires: [biuld]}") },
-  "loose-requirement": { config: oneWorkflow("- build: {matrix: {parameters: {a: [1]}, alias: b}, name: one}\n- test: {requires: [build]}") },
+  "loose-requirement": { config: oneWorkflow("- build\n- test: {requires: [bu<< matrix.x >>]}") },
   "unknown-status": { config: oneWorkflow("- build\n- test: {requires: [{build: [success, skipped]}]}") },
   "requirement-cycle": { config: oneWorkflow("- build: {requires: [test]}\n- test: {requires: [build]}") },
   "bad-job-group": {
@@ -25,7 +21,7 @@ export const jobExamples = {
       "job-groups:\n  both:\n    jobs: [build, test]\nworkflows:",
     ),
   },
-  "bad-filter": { config: oneWorkflow("- build: {filters: {branches: {only: /(/}}}\n- test") },
+  "bad-filter": { config: oneWorkflow("- build: {filters: {branches: [main]}}\n- test") },
   "bad-schedule": {
     config: oneWorkflow("- build\n- test").replace(
       "    jobs:",
@@ -43,6 +39,16 @@ export const jobExamples = {
       "workflows:",
       "  hold:\n    type: no-op\n    steps: [checkout]\nworkflows:",
     ),
+  },
+  "pointless-parallelism": { config: oneJob("- checkout").replace("    steps:", "    parallelism: 1\n    steps:") },
+  "superfluous-image": {
+    config: oneJob("- checkout").replace(
+      "docker: [{image: cimg/base:stable}]",
+      "machine: {image: ubuntu-2404:current}\n    resource_class: acme/big",
+    ),
+  },
+  "unsupported-platform": {
+    config: oneJob("- checkout").replace("docker: [{image: cimg/base:stable}]", "macos: {xcode: 26.0.0}"),
   },
   deprecated: { config: oneJob("- deploy: make deploy"), advice: "A step `deploy` is a step `run` by an older name." },
 } satisfies Record<string, Example>;

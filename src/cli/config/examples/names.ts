@@ -34,6 +34,7 @@ jobs:
   "bad-orb": {
     config: oneJob("- tools/greet", orb),
     orbs: { "acme/tools@1.0.0": "commands:\n  greet: echo hello\n" },
+    also: ["wrong-type"],
   },
   "orb-cycle": {
     config: oneJob("- tools/greet", orb),
@@ -44,10 +45,9 @@ jobs:
   },
   recursion: { config: oneJob("- again", "commands:\n  again:\n    steps: [again]\n") },
   "duplicate-job": {
-    config: oneJob("- checkout").replace(
-      "workflows:",
-      "  Build:\n    docker: [{image: cimg/base:stable}]\n    steps: [checkout]\nworkflows:",
-    ),
+    config: oneJob("- checkout")
+      .replace("workflows:", "  Build:\n    docker: [{image: cimg/base:stable}]\n    steps: [checkout]\nworkflows:")
+      .replace("[build]", "[build, Build]"),
     advice: "They are two jobs here, and one for whoever reads aloud.",
   },
   "ambiguous-name": {

@@ -38,7 +38,7 @@ version: 2.1
 `,
     advice: "A config is one document. Text after a line `---` is never read by anything.",
   },
-  "yaml-tag": { config: oneJob("- run: {command: make, background: !!bool maybe}") },
+  "yaml-tag": { config: oneJob("- run: {command: make, environment: {CORES: !!int many}}") },
   "duplicate-key": {
     config: `version: 2.1
 jobs:
@@ -52,6 +52,7 @@ jobs:
   "repeated-key": {
     config: oneJob("- checkout").replace("    steps:", "    parallelism: 2\n    parallelism: 2\n    steps:"),
   },
+  "empty-section": { config: oneJob("- checkout", "commands:\n") },
   "not-a-map": { config: "- version: 2.1\n" },
   "unknown-version": { config: "version: 3\njobs: {}\n" },
   "missing-key": { config: oneJob("- save_cache:\n    key: v1-dependencies") },
@@ -73,7 +74,7 @@ jobs:
   },
   "bad-step": { config: oneJob("- run:\n  command: make") },
   "no-jobs": {
-    config: "version: 2.1\njobs:\n  test:\n    docker: [{image: cimg/base:stable}]\n    steps: [checkout]\n",
+    config: "version: 2\njobs:\n  test:\n    docker: [{image: cimg/base:stable}]\n    steps: [checkout]\n",
   },
   "image-digest": { config: oneJob("- checkout").replace("cimg/base:stable", "cimg/base@sha256:abc123") },
 } satisfies Record<string, Example>;

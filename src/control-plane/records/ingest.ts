@@ -4,12 +4,13 @@ import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
+import { leaseMs } from "../queue/leases.ts";
 import { appendEvents, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { ackedOf, findTask, setAcked, updateTask } from "../store/tasks.ts";
 import { type ReceivedRecord, readRecords } from "./read-body.ts";
-import { verifyPiece } from "./verify.ts";
+import { type EncodedPiece, verifyPieces } from "./verify.ts";
 
 /** Room beyond the limit for the task agent's own notice that the rest is dropped. */
 const outputSlackBytes = 64 * 1024;
@@ -28,12 +29,7 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   const key = { taskId: task.id, attempt: task.attempt, lane };
   const received = await readRecords(body, lane);
   const known = await ackedOf(context.store.db, key);
-  for (const { seq, record, body } of received) {
-    if (seq <= known) continue;
-    if (record.type === "output") await verifyPiece({ ...record, data: body });
-    else if (body.byteLength > 0)
-      throw new ControlPlaneError("bad-request", `record ${seq} has bytes, and is no output`);
-  }
+  await verifyPieces(piecesAfter(received, known));
   return await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
     if (now?.attempt !== task.attempt || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
@@ -46,6 +42,15 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
     await setAcked(unit.db, key, last.seq);
     return { acked: last.seq };
   });
+}
+
+function* piecesAfter(received: readonly ReceivedRecord[], known: number): Generator<EncodedPiece> {
+  for (const { seq, record, body } of received) {
+    if (seq <= known) continue;
+    if (record.type === "output") yield { encoding: record.encoding, length: record.length, data: body };
+    else if (body.byteLength > 0)
+      throw new ControlPlaneError("bad-request", `record ${seq} has bytes, and is no output`);
+  }
 }
 
 function gap(acked: number, first: number | undefined): ControlPlaneError {
@@ -76,7 +81,9 @@ async function store(context: Context, unit: Unit, { task, lane, fresh }: Fresh)
   }
   await appendEvents(unit, task.pipeline_id, events);
   const begun = lane === "task" || task.begun === 1;
-  await updateTask(unit.db, task.id, { begun: begun ? 1 : 0, ...budget.columns });
+  // Who sends records is alive.
+  const lease = task.status === "running" ? { lease_expires_ms: context.clock.now() + leaseMs } : {};
+  await updateTask(unit.db, task.id, { begun: begun ? 1 : 0, ...budget.columns, ...lease });
   const ended = fresh.map(({ record }) => record).find((record) => record.type === "task-ended");
   if (!ended) return;
   const { status, message } = ended;

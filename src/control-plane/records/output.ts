@@ -18,7 +18,7 @@ export async function* readOutputOfTask(db: Db, taskId: string, step: number): A
 export async function* readStepOutput(db: Db, key: StepKey): AsyncGenerator<Buffer, void, undefined> {
   for (let after = 0; ; ) {
     const rows = await readOutputPieces(db, key, { after, limit: piecesAtOnce });
-    for (const row of rows) yield await decodePiece(pieceOfRow(row));
+    for (const row of rows) yield decodePiece(pieceOfRow(row));
     const last = rows.at(-1);
     if (!last) return;
     after = last.seq;

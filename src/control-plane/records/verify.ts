@@ -1,11 +1,10 @@
-import { promisify } from "node:util";
-import { zstdDecompress, zstdDecompressSync } from "node:zlib";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { zstdDecompressSync } from "node:zlib";
 import { maxOutputPieceBytes, type Output } from "../../protocol/records.ts";
 import { ControlPlaneError } from "../errors.ts";
 
-const decompress = promisify(zstdDecompress);
-/** Pieces up to this size are decoded at once: handing them to another thread would take longer. */
-const inlineBytes = 64 * 1024;
+/** Others get their turn after this many bytes: about as many milliseconds as megabytes. */
+const bytesPerTurn = 2 * 1024 * 1024;
 
 export interface EncodedPiece {
   encoding: Output["encoding"];
@@ -14,33 +13,41 @@ export interface EncodedPiece {
   data: Uint8Array;
 }
 
-/** Whether a piece is what its header says. It came out of a container: it may say anything. Throws ControlPlaneError. */
-export async function verifyPiece(piece: EncodedPiece): Promise<void> {
-  if (piece.length > maxOutputPieceBytes)
-    throw new ControlPlaneError(
-      "bad-request",
-      `an output piece of ${piece.length} bytes is over ${maxOutputPieceBytes}`,
-    );
-  if (piece.encoding === "identity") {
-    if (piece.data.byteLength !== piece.length) throw wrongLength(piece.length, piece.data.byteLength);
-    return;
+/** Whether pieces are what their headers say. They came out of a container, and may be anything. Throws ControlPlaneError. */
+export async function verifyPieces(pieces: Iterable<EncodedPiece>): Promise<void> {
+  let bytes = 0;
+  for (const piece of pieces) {
+    verifyPiece(piece);
+    bytes += piece.length;
+    if (bytes < bytesPerTurn) continue;
+    bytes = 0;
+    await nextTurn();
   }
-  let decoded: Buffer;
+}
+
+function verifyPiece(piece: EncodedPiece): void {
+  const { length } = piece;
+  if (length > maxOutputPieceBytes)
+    throw new ControlPlaneError("bad-request", `an output piece of ${length} bytes is over ${maxOutputPieceBytes}`);
+  const actual = decodedLength(piece);
+  if (actual !== length)
+    throw new ControlPlaneError("bad-request", `an output piece states ${length} bytes and has ${actual}`);
+}
+
+function decodedLength(piece: EncodedPiece): number {
   try {
-    decoded = await decodePiece(piece);
+    return decodePiece(piece).byteLength;
   } catch (cause) {
     throw new ControlPlaneError("bad-request", `an output piece is not ${piece.length} bytes of zstd`, { cause });
   }
-  if (decoded.byteLength !== piece.length) throw wrongLength(piece.length, decoded.byteLength);
 }
 
 /** The bytes of a piece. Never makes more of them than it says. */
-export async function decodePiece({ encoding, data, length }: EncodedPiece): Promise<Buffer> {
+export function decodePiece({ encoding, data, length }: EncodedPiece): Buffer {
   if (encoding === "identity") return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const options = { maxOutputLength: length };
-  return length <= inlineBytes ? zstdDecompressSync(data, options) : await decompress(data, options);
+  // Room for one byte more, so that all of it is decoded into one buffer, and what is too long is noticed.
+  return zstdDecompressSync(data, { maxOutputLength: length, chunkSize: Math.max(length + 1, minChunkBytes) });
 }
 
-function wrongLength(stated: number, actual: number): ControlPlaneError {
-  return new ControlPlaneError("bad-request", `an output piece states ${stated} bytes and has ${actual}`);
-}
+/** zlib takes no smaller ones. */
+const minChunkBytes = 64;

@@ -30,15 +30,24 @@ export async function appendEvents(unit: Unit, pipelineId: string, events: reado
     .where("id", "=", pipelineId)
     .returning("event_seq")
     .executeTakeFirstOrThrow();
-  let seq = event_seq - events.length;
-  for (const event of events) {
-    seq += 1;
-    await unit.db
-      .insertInto("event")
-      .values({ pipeline_id: pipelineId, seq, ...columns(event) })
-      .execute();
-  }
+  await insertRows(
+    unit.db,
+    events.map((event, index) => ({
+      pipeline_id: pipelineId,
+      seq: event_seq - events.length + index + 1,
+      ...columns(event),
+    })),
+  );
   unit.notify(topics.pipeline(pipelineId));
+}
+
+/** Output comes in thousands of rows: the statement is built for the first one, and used again with the values of the others. */
+async function insertRows(db: Db, rows: readonly NewRow<"event">[]): Promise<void> {
+  const [first] = rows;
+  if (!first) return;
+  const statement = db.insertInto("event").values(first).compile();
+  const names = Object.keys(first) as (keyof NewRow<"event">)[];
+  for (const row of rows) await db.executeQuery({ ...statement, parameters: names.map((name) => row[name]) });
 }
 
 /** Events after `seq`, in order, at most `limit`. */

@@ -36,7 +36,7 @@ export async function* watchPipeline(
     signal.throwIfAborted();
     const rows = await readEvents(context.store.db, pipelineId, { after, limit, output });
     for (const row of rows) {
-      yield await eventOf(row);
+      yield eventOf(row);
       if (row.type === "pipeline-ended") return;
       after = row.seq;
       signal.throwIfAborted();
@@ -45,9 +45,9 @@ export async function* watchPipeline(
   }
 }
 
-async function eventOf(row: Row<"event">): Promise<WatchEvent> {
+function eventOf(row: Row<"event">): WatchEvent {
   if (row.type !== "output") return WatchEvent.parse(JSON.parse(row.body_json ?? "null"));
-  const bytes = await decodePiece(pieceOfRow(row));
+  const bytes = decodePiece(pieceOfRow(row));
   return {
     type: "output",
     jobId: row.job_id ?? "",

@@ -1,0 +1,59 @@
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { ControlPlaneError } from "../errors.ts";
+
+export interface GitOptions {
+  /** What is being done, for the message: `fetch https://…`. */
+  what: string;
+  signal: AbortSignal;
+  cwd?: string;
+}
+
+/**
+ * Runs git on addresses and names that strangers chose: no prompts, no hooks, no transports but these, and nothing of the
+ * host's own configuration. Callers put `--` before whatever is not theirs.
+ */
+export async function git(args: readonly string[], options: GitOptions): Promise<string> {
+  const child = spawn("git", [...safe, ...args], {
+    cwd: options.cwd,
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+    signal: options.signal,
+  });
+  const exited = new Promise<number | string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code, signal) => resolve(code ?? signal ?? "ended"));
+  });
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  if (code === 0) return stdout.trim();
+  options.signal.throwIfAborted();
+  const words = withoutCredentials(stderr).trim().split("\n").slice(-3).join("; ") || `git ended with ${code}`;
+  throw new ControlPlaneError("unavailable", `could not ${withoutCredentials(options.what)}: ${words}`);
+}
+
+/** An address may carry a password; neither messages nor containers are to have it. */
+export function withoutCredentials(words: string): string {
+  return words.replaceAll(/([a-z+]+:\/\/)[^@/\s]+@/g, "$1");
+}
+
+const safe = [
+  "-c",
+  "core.hooksPath=/dev/null",
+  "-c",
+  "protocol.ext.allow=never",
+  "-c",
+  "gc.auto=0",
+  "-c",
+  "core.fsmonitor=false",
+];
+
+const environment = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/nonexistent",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ASKPASS: "/bin/false",
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_ALLOW_PROTOCOL: "https:http:ssh:git:file",
+  GIT_SSH_COMMAND: "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
+  LC_ALL: "C",
+};

@@ -6,7 +6,7 @@ import { errorFacts, type Log } from "../log.ts";
 import type { Room } from "./capacity.ts";
 
 export interface ClaimLoopOptions {
-  api: AgentApi;
+  api: Pick<AgentApi, "claim">;
   agent: { name: string; hostname: string; version: string };
   room: Room;
   /** How long the server may hold a claim. */

@@ -125,7 +125,7 @@ function common(
   };
 }
 
-export function containerName(task: Pick<Task, "id" | "attempt">, index: number): string {
+function containerName(task: Pick<Task, "id" | "attempt">, index: number): string {
   const id = task.id.replaceAll(/[^a-zA-Z0-9_.-]/g, "-").slice(0, 100);
   return `cofferdam-${id}-${task.attempt}-${index}`;
 }
@@ -158,7 +158,7 @@ function localNames(images: readonly ImageSpec[]): string[] | Problem {
   };
 }
 
-export function primaryReference(task: Task): string {
+function primaryReference(task: Task): string {
   return task.container.images[0]?.image ?? "the task-agent image";
 }
 

@@ -4,7 +4,7 @@ import { ApiFailure } from "../api/failure.ts";
 import { retryPauseMs } from "../api/retry.ts";
 
 export interface HeartbeatOptions {
-  api: AgentApi;
+  api: Pick<AgentApi, "heartbeat">;
   claim: Claim;
   clock: Clock;
   random: () => number;

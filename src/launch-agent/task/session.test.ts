@@ -84,7 +84,7 @@ const anyFrame = fc.oneof(
 test("no order of frames crashes it, or leaves it standing", async () => {
   await fc.assert(
     fc.asyncProperty(fc.boolean(), fc.array(anyFrame, { maxLength: 40 }), async (stdinReads, frames) => {
-      const { session, stdout, abort } = open({ stdinReads });
+      const { session, stdout, violations, abort } = open({ stdinReads });
       stdout.write(opening);
       for (const frame of frames) if (!stdout.destroyed) stdout.write(frame);
       stdout.end();
@@ -92,6 +92,8 @@ test("no order of frames crashes it, or leaves it standing", async () => {
       await session.ended;
       abort.abort();
       await session.close();
+
+      expect(violations.length).toBeLessThan(frames.length + 1);
     }),
     { numRuns: 200 },
   );

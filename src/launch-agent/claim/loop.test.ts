@@ -1,0 +1,76 @@
+import { expect, test } from "vitest";
+import { aTask } from "../../../test/fakes/tasks.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
+import { Secret } from "../../lib/secret.ts";
+import type { AgentApi, Claim } from "../api/client.ts";
+import { ApiFailure } from "../api/failure.ts";
+import { Room } from "./capacity.ts";
+import { claimTasks } from "./loop.ts";
+
+const claim: Claim = { task: aTask(), token: new Secret("t"), leaseMs: 30_000 };
+
+/** Each answer is given once; after the last one the loop is drained. */
+async function claimWith(answers: (Claim | undefined | Error)[]) {
+  const draining = new AbortController();
+  const ids: string[] = [];
+  const pauses: number[] = [];
+  const claimed: Claim[] = [];
+  const room = new Room({ tasks: 2, memoryBytes: 1, cpus: 1 });
+  let nowMs = 0;
+  let newest = 0;
+  const clock: Clock = {
+    ...systemClock,
+    monotonic: () => nowMs,
+    sleep: async (ms) => {
+      pauses.push(ms);
+      nowMs += ms;
+    },
+  };
+  const api: Pick<AgentApi, "claim"> = {
+    claim: async (request) => {
+      ids.push(request.claim_id ?? "");
+      const answer = answers.shift();
+      if (answers.length === 0) draining.abort();
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  };
+  await claimTasks({
+    api,
+    agent: { name: "a", hostname: "h", version: "1" },
+    room,
+    waitMs: 30_000,
+    onClaim: (task) => {
+      claimed.push(task);
+      room.leavePlace();
+    },
+    clock,
+    random: () => 1,
+    newId: () => `claim-${++newest}`,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    signal: draining.signal,
+  });
+  return { ids, pauses, claimed, room };
+}
+
+test("asks under the same id until it is answered, and under a new one after that", async () => {
+  const { ids, claimed } = await claimWith([new ApiFailure("cut", { code: "no-answer" }), claim, undefined]);
+
+  expect(ids).toEqual(["claim-1", "claim-1", "claim-2"]);
+  expect(claimed).toEqual([claim]);
+});
+
+test("comes back more and more slowly while the control plane fails, and slowly at once when it refuses", async () => {
+  const down = new ApiFailure("down", { status: 503, code: "unavailable" });
+  const unknown = new ApiFailure("who are you", { status: 401, code: "unauthorized" });
+
+  await expect(claimWith([down, down, down, undefined])).resolves.toMatchObject({ pauses: [100, 200, 400, 1_000] });
+  await expect(claimWith([unknown, undefined])).resolves.toMatchObject({ pauses: [5_000, 1_000] });
+});
+
+test("does not storm a control plane that holds no claims", async () => {
+  const { pauses, room } = await claimWith([undefined, undefined]);
+
+  expect(pauses).toEqual([1_000, 1_000]);
+  expect(room.placesTaken).toBe(0);
+});

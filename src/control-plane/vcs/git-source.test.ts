@@ -80,6 +80,13 @@ describe("git source", () => {
     await expect(checkOut({ method: "full", vcs: whole })).rejects.toThrow(words);
   });
 
+  test("reads no repository of its own disk unless that is allowed", async () => {
+    const request = { pipelineId: "p", method: "full", signal: AbortSignal.timeout(5_000) } as const;
+    const source = gitSource({ directory: root });
+
+    await expect(source.open({ ...request, vcs: { url: `file://${remote}` } })).rejects.toThrow(/no address/);
+  });
+
   test("leaves no checkout behind, and tells no password", async () => {
     await checkOut({ method: "full", vcs: { url: `file://${remote}`, branch: "main" } });
     const failing = checkOut({ method: "full", vcs: { url: "https://me:hunter22@127.0.0.1:1/x.git" } });
@@ -95,7 +102,7 @@ describe("git source", () => {
 async function checkOut(request: Pick<SourceRequest, "vcs" | "method" | "depth">): Promise<string> {
   const directory = join(root, "mirrors");
   mkdirSync(directory, { recursive: true });
-  const source = gitSource({ directory });
+  const source = gitSource({ directory, localRepositories: true });
   const archive = join(root, `archive-${Math.random()}`);
   const tree = `${archive}.d`;
   mkdirSync(tree);

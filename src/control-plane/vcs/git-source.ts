@@ -10,7 +10,11 @@ import { git, withoutCredentials } from "./git.ts";
 export interface GitSourceOptions {
   /** Keeps a mirror of every repository, so that a checkout fetches only what is new. */
   directory: string;
+  /** `file://` addresses, too. Off where pipelines come from others: the control plane's own disk is not theirs to read. */
+  localRepositories?: boolean;
 }
+
+const remote = /^(https?|ssh|git):\/\/|^[\w.-]+@[\w.-]+:/;
 
 /**
  * Trees from git remotes. The control plane clones and the agents carry the bytes, so that a task needs neither git, nor
@@ -23,7 +27,7 @@ export function gitSource(options: GitSourceOptions): SourceProvider {
   const fetching = new Map<string, Promise<void>>();
   return {
     async open(request) {
-      const url = repositoryOf(request);
+      const url = repositoryOf(request, options.localRepositories ?? false);
       const mirror = join(options.directory, `${createHash("sha256").update(url).digest("hex").slice(0, 32)}.git`);
       await oneAtATime(fetching, mirror, () => updateMirror({ url, mirror, request }));
       const clone = await mkdtemp(join(options.directory, "checkout-"));
@@ -41,11 +45,14 @@ export function gitSource(options: GitSourceOptions): SourceProvider {
   };
 }
 
-function repositoryOf({ vcs }: SourceRequest): string {
+function repositoryOf({ vcs }: SourceRequest, local: boolean): string {
   const { url } = vcs;
   if (!url) throw new ControlPlaneError("bad-request", "the pipeline has no repository: checkout has nowhere to go to");
-  if (url.startsWith("-") || url.includes("::"))
-    throw new ControlPlaneError("bad-request", `"${withoutCredentials(url)}" is no address of a repository`);
+  if (!remote.test(url) && !(local && url.startsWith("file://")))
+    throw new ControlPlaneError(
+      "bad-request",
+      `"${withoutCredentials(url)}" is no address of a repository: https, ssh and git are`,
+    );
   return url;
 }
 

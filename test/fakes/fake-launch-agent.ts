@@ -208,7 +208,7 @@ export class FakeLaunchAgent {
         return this.#answer(id, { streams: false, stored: stores.caches.has(request.key) });
       case "restore-cache": {
         const key = request.keys.flatMap((prefix) =>
-          [...stores.caches.keys()].reverse().filter((k) => k.startsWith(prefix)),
+          [...stores.caches.keys()].toReversed().filter((k) => k.startsWith(prefix)),
         )[0];
         return key === undefined
           ? this.#answer(id, { streams: false })
@@ -223,6 +223,8 @@ export class FakeLaunchAgent {
         return this.#stream(id, {}, stores.layers.find((layer) => layer.id === request.layer)?.bytes);
       case "checkout":
         return this.#stream(id, {}, stores.source);
+      default:
+      // The others send first.
     }
   }
 
@@ -265,9 +267,9 @@ export class FakeLaunchAgent {
     for (let at = 0; at < bytes.byteLength; at += maxDataBytes) {
       const piece = bytes.subarray(at, at + maxDataBytes);
       const transfer = this.#transfers.get(id);
-      while (transfer && transfer.credit < piece.byteLength && this.#transfers.get(id) === transfer)
-        await new Promise<void>((resolve) => transfer.grow.push(resolve));
-      if (!transfer || this.#transfers.get(id) !== transfer) return;
+      if (!transfer) return;
+      while (transfer.credit < piece.byteLength) await new Promise<void>((resolve) => transfer.grow.push(resolve));
+      if (this.#transfers.get(id) !== transfer) return;
       transfer.credit -= piece.byteLength;
       this.send({ type: "data", id }, piece);
     }

@@ -65,7 +65,7 @@ class Packer {
         const names = this.#attempt(next.path, (path) => readdirSync(path, "latin1"));
         if (!names) continue;
         if (next.name !== "") yield* this.#header({ ...base(next, stats), type: "directory", name: `${next.name}/` });
-        for (const name of names.sort().reverse()) todo.push(child(next, name));
+        for (const name of names.sort().toReversed()) todo.push(child(next, name));
       } else yield* this.#leaf(next, stats);
     }
   }
@@ -82,11 +82,14 @@ class Packer {
       if (linkName !== undefined) yield* this.#header({ ...base(source, stats), type: "symlink", linkName });
       return;
     }
-    if (!stats.isFile()) return this.#options.onSkipped(source.path, "it is no file, directory or link");
+    if (!stats.isFile()) {
+      this.#options.onSkipped(source.path, "it is no file, directory or link");
+      return;
+    }
     const id = stats.nlink > 1 ? `${stats.dev}:${stats.ino}` : undefined;
     const first = id === undefined ? undefined : this.#links.get(id);
-    if (first !== undefined) return yield* this.#header({ ...base(source, stats), type: "link", linkName: first });
-    if (yield* this.#file(source)) if (id !== undefined) this.#links.set(id, source.name);
+    if (first !== undefined) yield* this.#header({ ...base(source, stats), type: "link", linkName: first });
+    else if ((yield* this.#file(source)) && id !== undefined) this.#links.set(id, source.name);
   }
 
   *#file(source: Source): Generator<Buffer, boolean, undefined> {

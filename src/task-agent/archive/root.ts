@@ -70,7 +70,7 @@ export class Root {
   }
 
   finish(): void {
-    for (const { path, mode, mtime } of this.#directories.reverse()) {
+    for (const { path, mode, mtime } of this.#directories.toReversed()) {
       try {
         utimesSync(path, mtime, mtime);
         chmodSync(path, mode);

@@ -99,7 +99,8 @@ export class Unpacker {
         if (reading.left === 0) this.#reading = { what: "headers" };
         return used;
       }
-      case "end":
+      default:
+        // Whatever stands behind the end.
         return bytes.byteLength;
     }
   }

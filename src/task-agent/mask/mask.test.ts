@@ -29,7 +29,7 @@ describe("what is masked", () => {
   });
 
   test.each([0, 1, 2])("finds base64 of a text in which the value stands at offset %i", (offset) => {
-    const text = Buffer.from(`${"x".repeat(offset)}${"correct-horse-battery"}yyy`).toString("base64");
+    const text = Buffer.from(`${"x".repeat(offset)}correct-horse-batteryyyy`).toString("base64");
 
     const output = maskedText(["correct-horse-battery"], text);
 
@@ -83,7 +83,7 @@ describe("streams", () => {
         const pieces = parts.map((part) => Buffer.from(part));
         const output = masked(values, pieces);
         expect(output).toBe(masked(values, [Buffer.concat(pieces)]));
-        for (const value of values) if (value.length >= 4) expect(output).not.toContain(value);
+        expect(values.filter((value) => value.length >= 4 && output.includes(value))).toEqual([]);
       }),
       { numRuns: 500 },
     );

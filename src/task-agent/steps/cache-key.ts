@@ -23,34 +23,31 @@ export async function resolveKey(template: string, context: StepContext): Promis
 }
 
 async function valueOf(expression: string, template: string, context: StepContext): Promise<string> {
-  const { environment } = context.work;
   const name = /^\.Environment\.(\w+)$/.exec(expression)?.[1];
   // Go's word for what a map does not have; CircleCI's keys have it too.
-  if (name !== undefined) return environment[name] ?? "<no value>";
+  if (name !== undefined) return context.work.environment[name] ?? "<no value>";
   const file = /^checksum\s+(?:"([^"]*)"|`([^`]*)`)$/.exec(expression);
   if (file) return await checksum(file[1] ?? file[2] ?? "", template, context);
   const round = /^epoch\s*\|\s*round\s+"(\d+)([smh])"$/.exec(expression);
   const now = Math.floor(context.clock.now() / 1000);
   if (round) return String(rounded(now, Number(round[1]) * (units[round[2] ?? "s"] ?? 1)));
-  switch (expression) {
-    case ".Branch":
-      return environment["CIRCLE_BRANCH"] ?? environment["CIRCLE_TAG"] ?? "";
-    case ".Revision":
-      return environment["CIRCLE_SHA1"] ?? "";
-    case ".BuildNum":
-      return environment["CIRCLE_BUILD_NUM"] ?? "";
-    case ".CheckoutKey":
-      return "";
-    case "epoch":
-      return String(now);
-    case "arch":
-      return architecture();
-    default:
-      throw new StepFailure(
-        `The cache key "${template}" has {{ ${expression} }}, which is unknown. There are .Branch, .Revision, .BuildNum, ` +
-          '.Environment.NAME, checksum "FILE", epoch and arch.',
-      );
-  }
+  if (expression === "epoch") return String(now);
+  if (expression === "arch") return architecture();
+  const built = fields(context.work.environment)[expression];
+  if (built !== undefined) return built;
+  throw new StepFailure(
+    `The cache key "${template}" has {{ ${expression} }}, which is unknown. There are .Branch, .Revision, .BuildNum, ` +
+      '.Environment.NAME, checksum "FILE", epoch and arch.',
+  );
+}
+
+function fields(environment: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    ".Branch": environment["CIRCLE_BRANCH"] ?? environment["CIRCLE_TAG"] ?? "",
+    ".Revision": environment["CIRCLE_SHA1"] ?? "",
+    ".BuildNum": environment["CIRCLE_BUILD_NUM"] ?? "",
+    ".CheckoutKey": "",
+  };
 }
 
 function rounded(seconds: number, step: number): number {

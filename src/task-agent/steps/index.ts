@@ -22,7 +22,7 @@ export async function runStep(step: Step, context: StepContext): Promise<StepOut
       return await (await import("./store-artifacts.ts")).storeArtifacts(step, context);
     case "store_test_results":
       return await (await import("./store-test-results.ts")).storeTestResults(step, context);
-    case "unsupported":
+    default:
       return await (await import("./unsupported.ts")).unsupported(step, context);
   }
 }

@@ -27,7 +27,7 @@ export function outcomeText(outcome: StepOutcome): string {
       return outcome.limit === "no-output"
         ? `was ended: no output for ${seconds(outcome.afterMs)}`
         : `was ended: the job's run time is limited to ${seconds(outcome.afterMs)}`;
-    case "canceled":
+    default:
       return "was canceled";
   }
 }

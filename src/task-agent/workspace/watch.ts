@@ -45,7 +45,11 @@ export function watchWorkspace(options: WatchOptions): Disposable {
   };
   let timer: NodeJS.Timeout | undefined;
   const next = (): void => {
-    timer = setTimeout(() => void glance().then(() => over.signal.aborted || next()), glanceMs);
+    timer = setTimeout(() => void again(), glanceMs);
+  };
+  const again = async (): Promise<void> => {
+    await glance();
+    if (!over.signal.aborted) next();
   };
   freeBefore = freeBytes(options.directory);
   next();

@@ -25,9 +25,12 @@ test.each([
   expect(split(pattern, branches)).toEqual(matched);
 });
 
-test.each(["(", "a(?!b)c", "(?!a)b|c", "(a)\\1", "(?!a)*b", "(?!a", "[", "\\"])("%s is refused, not misread", (pattern) => {
-  expect(compileJavaPattern(pattern)).toBeUndefined();
-});
+test.each(["(", "a(?!b)c", "(?!a)b|c", "(a)\\1", "(?!a)*b", "(?!a", "[", "\\"])(
+  "%s is refused, not misread",
+  (pattern) => {
+    expect(compileJavaPattern(pattern)).toBeUndefined();
+  },
+);
 
 test("a pattern that makes backtracking engines explode is decided", () => {
   expect(compileJavaPattern("(?!(x+x+)+y)(a+)+")?.matches(`${"a".repeat(50_000)}b`)).toBe(false);

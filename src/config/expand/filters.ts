@@ -54,6 +54,6 @@ function checkPattern(node: Node, here: Here): void {
     code: "bad-pattern",
     at: node,
     message: `The pattern ${node.value} can't be read.`,
-    hint: "Patterns are RE2: without look-around and back-references.",
+    hint: "Patterns are RE2: look-aheads stand at the beginning only, and there are no back-references.",
   });
 }

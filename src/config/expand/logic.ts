@@ -1,11 +1,11 @@
-import { RE2JS } from "re2js";
+import { compileJavaPattern, type WholePattern } from "../../lib/java-pattern.ts";
 import type { Entry, MapNode, Node } from "../parse/node.ts";
 import { plain } from "../parse/node.ts";
 import { type Here, report } from "./pass.ts";
 import { isTruthy } from "./truth.ts";
 
 const maxDepth = 100;
-const patterns = new Map<string, RE2JS | undefined>();
+const patterns = new Map<string, WholePattern | undefined>();
 
 /** A logic statement whose templates are filled in. What is wrong with it is told, and counts as false. */
 export function isTrue(node: Node, here: Here, depth = 0): boolean {
@@ -78,12 +78,12 @@ function matches(node: Node, here: Here): boolean {
     code: "bad-pattern",
     at: pattern,
     message: `The pattern ${String(pattern.value)} can't be read.`,
-    hint: "Patterns are RE2: without look-around and back-references.",
+    hint: "Patterns are RE2: look-aheads stand at the beginning only, and there are no back-references.",
   });
   return false;
 }
 
-function patternOf(text: string): RE2JS | undefined {
+function patternOf(text: string): WholePattern | undefined {
   if (!patterns.has(text)) {
     if (patterns.size > 1000) patterns.clear();
     patterns.set(text, compilePattern(text));
@@ -92,11 +92,7 @@ function patternOf(text: string): RE2JS | undefined {
 }
 
 /** `/x/` is x: both are written. */
-export function compilePattern(text: string): RE2JS | undefined {
+export function compilePattern(text: string): WholePattern | undefined {
   const bare = text.length > 1 && text.startsWith("/") && text.endsWith("/") ? text.slice(1, -1) : text;
-  try {
-    return RE2JS.compile(bare);
-  } catch {
-    return undefined;
-  }
+  return compileJavaPattern(bare);
 }

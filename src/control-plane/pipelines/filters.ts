@@ -1,5 +1,5 @@
-import { RE2JS } from "re2js";
 import type { Filter, Filters } from "../../config/compiled.ts";
+import { compileJavaPattern } from "../../lib/java-pattern.ts";
 
 export interface Reference {
   branch?: string;
@@ -31,9 +31,5 @@ function listOf(value: string | string[]): string[] {
 /** `/…/` is a regular expression that has to match the whole name; all else is the name itself. A bad expression matches nothing. */
 function matches(pattern: string, name: string): boolean {
   if (pattern.length < 2 || !pattern.startsWith("/") || !pattern.endsWith("/")) return pattern === name;
-  try {
-    return RE2JS.compile(pattern.slice(1, -1)).matches(name);
-  } catch {
-    return false;
-  }
+  return compileJavaPattern(pattern.slice(1, -1))?.matches(name) ?? false;
 }

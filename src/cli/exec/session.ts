@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { lstat, mkdir, rm, stat } from "node:fs/promises";
 import { homedir, hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -32,13 +32,14 @@ const taskAgentImage = "cofferdam/task-agent:dev";
 
 export async function openSession(options: { directory: string; env: Io["env"] }): Promise<Session> {
   const { directory, env } = options;
-  const prefix = `exec-${hostname().replaceAll(/[^A-Za-z0-9.-]/g, "-")}-${userInfo().uid}-`;
+  const runtimeDirectory = runtimeDirectoryOf(env);
+  const prefix = prefixOf(runtimeDirectory);
   const name = `${prefix}${randomUUID().slice(0, 8)}`;
   const closing = new AbortController();
   const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
-  const [{ engine, info }, runtimeDirectory] = await Promise.all([
+  const [{ engine, info }] = await Promise.all([
     findEngine(env, { helperLabels, signal: closing.signal }),
-    makeRuntimeDirectory(env),
+    makeRuntimeDirectory(runtimeDirectory),
   ]);
   const dataDirectory = join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "cofferdam");
   const socketPath = join(runtimeDirectory, `${name}.sock`);
@@ -123,13 +124,26 @@ function queueOf(name: string): string {
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** Holds the sockets of running sessions. Private to the user. */
-async function makeRuntimeDirectory(env: Io["env"]): Promise<string> {
-  const base = env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`);
-  const directory = join(base, "cofferdam");
+/** Holds the sockets of running sessions. */
+function runtimeDirectoryOf(env: Io["env"]): string {
+  return join(env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`), "cofferdam");
+}
+
+/**
+ * What the names of runs begin with that can see whether one another is alive: their sockets lie in one directory. A run that
+ * keeps its socket elsewhere (a login without XDG_RUNTIME_DIR) must not look dead to us. Short: a socket's path ends at 107 bytes.
+ */
+function prefixOf(runtimeDirectory: string): string {
+  const host = hostname();
+  const place = createHash("sha256").update(`${host}\0${runtimeDirectory}`).digest("hex").slice(0, 8);
+  return `exec-${host.replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, 24)}-${userInfo().uid}-${place}-`;
+}
+
+/** Private to the user. */
+async function makeRuntimeDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const { uid, mode } = await lstat(directory);
-  if (uid === userInfo().uid && (mode & 0o022) === 0) return directory;
+  if (uid === userInfo().uid && (mode & 0o022) === 0) return;
   throw new CommandError(
     `${directory} belongs to or can be written by another user: remove it, or set XDG_RUNTIME_DIR.`,
     {

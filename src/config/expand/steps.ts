@@ -104,6 +104,7 @@ function callCommand(
     const hint = "A command can't call itself, not through others either.";
     return report(inside, { code: "recursion", at: step.at, message: `The command '${step.name}' calls itself`, hint });
   }
+  if (!spend(here, callCost, step.at)) return;
   const args = argumentsOf(step, inside);
   const parameters = args && bind({ definition, home, args, at: step.at }, here, inside);
   if (!parameters) return;
@@ -114,6 +115,8 @@ function callCommand(
     out,
   );
 }
+
+const callCost = 8;
 
 function isWithin(within: Within | undefined, command: Node): boolean {
   for (let at = within; at; at = at.parent) if (at.command === command) return true;

@@ -25,6 +25,7 @@ export function convert(document: Document.Parsed, source: Source, reporter: Rep
 class Converter {
   readonly #source: Source;
   readonly #reporter: Reporter;
+  #isTooDeep = false;
   /** The node that each anchor stands for from here on: a later anchor of the same name replaces the earlier. */
   readonly #anchors = new Map<string, Node>();
 
@@ -41,9 +42,9 @@ class Converter {
       : isSeq(node)
         ? this.#list(node as YAMLSeq.Parsed)
         : this.#scalar(node as YamlScalar.Parsed);
-    if (converted.depth > limits.depth) return this.#tooDeep(converted);
-    if (node.anchor !== undefined) this.#anchors.set(node.anchor, converted);
-    return converted;
+    const known = converted.depth > limits.depth ? this.#tooDeep(converted) : converted;
+    if (node.anchor !== undefined) this.#anchors.set(node.anchor, known);
+    return known;
   }
 
   #alias(alias: Alias): Node {
@@ -57,6 +58,8 @@ class Converter {
 
   /** Aliases inside anchored nodes make depth that the text does not show. */
   #tooDeep(at: Place): Node {
+    if (this.#isTooDeep) return brokenNode(at);
+    this.#isTooDeep = true;
     this.#reporter.report({ code: "too-deep", at, message: `Nested deeper than ${limits.depth} levels.` });
     return brokenNode(at);
   }

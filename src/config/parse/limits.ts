@@ -4,10 +4,12 @@ export const limits = {
   text: 3_000_000,
   /** Maps and lists inside one another. */
   depth: 120,
+  /** Lines and commas of a config or an orb: what makes YAML slow to read. */
+  separators: 150_000,
   /** Nodes of a config with its aliases written out. */
   nodes: 400_000,
-  /** Work of an expansion: nodes and, per 64, characters that templates make. */
-  expansion: 2_000_000,
+  /** Work of an expansion: nodes, calls of commands (eight each) and, per 64, characters that templates make. */
+  expansion: 1_000_000,
   /** Characters of one text that a template makes. */
   string: 1_000_000,
   /** Jobs of one matrix. */

@@ -7,9 +7,9 @@ import type { Node } from "./node.ts";
 
 /** Text → nodes with positions. Undefined when the text is not YAML; the reporter knows why. */
 export function parse(source: Source, reporter: Reporter): Node | undefined {
-  if (source.text.length > limits.text) {
-    const message = `The config has ${source.text.length} characters; the limit is ${limits.text}.`;
-    reporter.report({ code: "too-big", at: { source, start: 0, end: 0 }, message });
+  const size = sizeProblem(source.text);
+  if (size !== undefined) {
+    reporter.report({ code: "too-big", at: { source, start: 0, end: 0 }, message: size });
     return undefined;
   }
   const documents = compose(source, reporter);
@@ -31,6 +31,21 @@ export function parse(source: Source, reporter: Reporter): Node | undefined {
   }
   return convert(document, source, reporter);
 }
+
+function sizeProblem(text: string): string | undefined {
+  if (text.length > limits.text) return `The config has ${text.length} characters; the limit is ${limits.text}.`;
+  let separators = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === lineFeed || character === comma) separators++;
+  }
+  if (separators > limits.separators)
+    return `The config has ${separators} lines and commas; the limit is ${limits.separators}.`;
+  return undefined;
+}
+
+const lineFeed = 10;
+const comma = 44;
 
 /** Depth is watched while lexing: what composes the tokens afterwards calls itself for every level. */
 function compose(source: Source, reporter: Reporter): Document.Parsed[] | undefined {

@@ -77,14 +77,31 @@ function tokens(text: string): Token[] {
   return found;
 }
 
-const tagPattern = /<<\s*([#^/]?)\s*((?:[^<>\n]|<(?!<)|>(?!>))*?)\s*>>/y;
-
+/** The tag that begins here. It ends on its line, and before another one begins. */
 function tagAt(text: string, offset: number): Extract<Token, { kind: "tag" }> | undefined {
-  tagPattern.lastIndex = offset;
-  const [whole, sigil = "", expression = ""] = tagPattern.exec(text) ?? [];
-  if (whole === undefined || expression === "") return undefined;
-  return { kind: "tag", sigil, tag: { kind: "tag", expression, offset, length: whole.length } };
+  const end = closingOf(text, offset + 2);
+  if (end === -1) return undefined;
+  const inner = text.slice(offset + 2, end).trim();
+  const sigil = inner.startsWith("#") || inner.startsWith("^") || inner.startsWith("/") ? inner.slice(0, 1) : "";
+  const expression = inner.slice(sigil.length).trim();
+  if (expression === "") return undefined;
+  return { kind: "tag", sigil, tag: { kind: "tag", expression, offset, length: end + 2 - offset } };
 }
+
+function closingOf(text: string, from: number): number {
+  for (let at = from; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === lineFeed) return -1;
+    const isTwice = character === text.charCodeAt(at + 1);
+    if (character === greater && isTwice) return at;
+    if (character === less && isTwice) return -1;
+  }
+  return -1;
+}
+
+const lineFeed = 10;
+const less = 60;
+const greater = 62;
 
 /** A section tag alone on its line disappears with the line. */
 function withoutLines(list: Token[], text: string): Token[] {

@@ -20,12 +20,16 @@ async function run(corpus: Corpus): Promise<boolean> {
     if (only.length > 0 && !only.includes(name)) continue;
     const startMs = performance.now();
     const outcomes = await check(corpus);
-    const failures = outcomes.filter((one) => one.problem !== undefined);
+    const excused = outcomes.filter((one) => one.problem !== undefined && one.excuse !== undefined);
+    const failures = outcomes.filter((one) => one.problem !== undefined && one.excuse === undefined);
+    const counted = outcomes.length - excused.length;
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-    console.log(`${name} ${outcomes.length - failures.length}/${outcomes.length} (${seconds} s)`);
+    console.log(`${name} ${counted - failures.length}/${counted} (${seconds} s)`);
+    for (const { name: file, excuse, problem } of excused)
+      console.log(`  ${name} ${file} is not counted: ${excuse}; ${problem}`);
     for (const failure of failures) console.log(`  ${name} ${failure.name}: ${failure.problem}`);
     // A set without cases compares nothing, and so proves nothing.
-    good &&= failures.length === 0 && outcomes.length > 0;
+    good &&= failures.length === 0 && counted > 0;
   }
   return good;
 }

@@ -9,6 +9,8 @@ import { load } from "./compare.ts";
 export interface Outcome {
   name: string;
   problem?: string | undefined;
+  /** The problem is the case's own: it is told, and not counted. */
+  excuse?: string | undefined;
 }
 
 /** A folder of other people's configs, with what is known about each. */
@@ -35,9 +37,10 @@ export class Corpus {
     });
   }
 
-  async compile(text: string): Promise<Compiled> {
+  /** `output` is what CircleCI made of it: its first lines say which orb versions were the newest then. */
+  async compile(text: string, output = ""): Promise<Compiled> {
     const file = "config.yml";
-    const result = await compileConfig(text, { file, orbs: this.#orbs });
+    const result = await compileConfig(text, { file, orbs: pinned(this.#orbs, output) });
     const errors = result.diagnostics.filter((one) => one.severity === "error");
     return {
       diagnostics: result.diagnostics,
@@ -50,6 +53,19 @@ export class Corpus {
           : undefined,
     };
   }
+}
+
+function pinned(orbs: OrbSource, output: string): OrbSource {
+  const versions = new Map(
+    [...output.matchAll(/^# Orb '(.+)' resolved to '.+@(.+)'$/gm)].map(([, from = "", to = ""]) => [from, to]),
+  );
+  return {
+    find: async (reference, signal) => {
+      if (reference.kind === "url") return await orbs.find(reference, signal);
+      const version = versions.get(`${reference.namespace}/${reference.name}@${reference.version}`);
+      return await orbs.find(version === undefined ? reference : { ...reference, version }, signal);
+    },
+  };
 }
 
 export interface Compiled {

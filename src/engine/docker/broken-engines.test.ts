@@ -123,7 +123,7 @@ test("an engine that no longer speaks 1.41 is spoken to in the oldest version th
     else answer(socket, 404, { message: "no such image" });
   });
   expect(await engineAt(daemon.socketPath).image("debian:12", never)).toBeUndefined();
-  expect(daemon.requests[1]).toBe("GET /v1.44/images/debian:12/json? HTTP/1.1");
+  expect(daemon.requests[1]).toBe("GET /v1.44/images/debian:12/json HTTP/1.1");
 });
 
 test("an engine that comes back is spoken to again", async () => {

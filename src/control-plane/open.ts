@@ -25,6 +25,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const waiters = new QueueWaiters();
   const store = await openStore({
     directory: options.dataDirectory,
+    clock: options.clock,
     onCommit: (topic, count) => {
       const queue = queueOfTopic(topic);
       if (queue === undefined) notifier.tell(topic);

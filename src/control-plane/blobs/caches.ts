@@ -67,7 +67,7 @@ async function openCache(context: Context, row: Row<"cache">): Promise<Readable 
 }
 
 async function forget(context: Context, row: Row<"cache">): Promise<void> {
-  await deleteCache(context.store.db, row.id);
+  await context.store.transaction((unit) => deleteCache(unit.db, row.id));
   await context.blobs.remove(row.blob);
 }
 

@@ -15,13 +15,19 @@ const jsonBodyBytes = 1024 * 1024;
 /** The HTTP server with all its routes, not listening yet. */
 export function createServer(context: Context, waiters: QueueWaiters, logLevel: string): FastifyInstance {
   const server = fastify({
-    logger: { level: logLevel, stream: process.stderr, redact: ["req.headers.authorization"] },
+    // Where nothing is logged, the logger is not even loaded.
+    logger:
+      logLevel === "silent"
+        ? false
+        : { level: logLevel, stream: process.stderr, redact: ["req.headers.authorization"] },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: jsonBodyBytes,
     // Uploads take as long as they take; calls that wait for work are held for a minute.
     requestTimeout: 0,
     keepAliveTimeout: 75_000,
     forceCloseConnections: true,
+    // Shapes are checked by zod. Fastify's own compilers would take longer to load than all the rest of it.
+    schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     routerOptions: { maxParamLength: 500 },
   });
   answerErrors(server);
@@ -36,6 +42,10 @@ export function createServer(context: Context, waiters: QueueWaiters, logLevel: 
     sourceRoutes(streams, context);
   });
   return server;
+}
+
+function noCompiler(): never {
+  throw new Error("routes have no JSON schemas here: check with zod");
 }
 
 export async function listen(

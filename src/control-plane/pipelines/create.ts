@@ -146,7 +146,6 @@ async function tasksOf(
   unit: Unit,
   { job, workflow, wanted, pipeline, id, number }: JobDrafting & { id: string; number: number },
 ): Promise<Made> {
-  if (job.refusal !== undefined) return { tasks: [], total: 1, refusal: job.refusal };
   if (kindOf(job) !== "build") return { tasks: [], total: 1 };
   try {
     const { template, queue } = makeTemplate({

@@ -90,8 +90,17 @@ describe("filters", () => {
     ["branches alone leave tags out", { branches: { only: "/.*/" } }, { tag: "v1" }, false],
     ["a tag", { tags: { only: "/v.*/" } }, { tag: "v1" }, true],
     ["no branch, and one is asked for", { branches: { only: "main" } }, {}, false],
-    ["an expression that is none", { branches: { only: "/(/" } }, { branch: "(" }, false],
+    ["an expression over the branch", 'pipeline.git.branch == "main"', { branch: "main" }, true],
+    ["an expression over the tag", 'pipeline.git.tag starts-with "v"', { branch: "main" }, false],
+    ["an expression that was decided before", "false", { branch: "main" }, false],
+    ["a pattern that is none", { branches: { only: "/(/" } }, { branch: "(" }, false],
   ])("%s", (_title, filters, reference, expected) => {
     expect(passesFilters(filters, reference)).toBe(expected);
+  });
+
+  test("refuses an expression that cannot be decided", () => {
+    expect(() => passesFilters("pipeline.number == 1", {})).toThrow(
+      'the filter "pipeline.number == 1" cannot be decided',
+    );
   });
 });

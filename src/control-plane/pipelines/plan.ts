@@ -24,8 +24,6 @@ export interface PlannedJob {
   /** Undefined for an approval that only the workflow knows. */
   body?: CompiledJob;
   contexts: string[];
-  /** Why it cannot be run as it stands. */
-  refusal?: string;
 }
 
 export interface PlanOptions {
@@ -55,7 +53,7 @@ export function planWorkflows(config: CompiledConfig, options: PlanOptions): Pla
 }
 
 interface Invocation extends PlannedJob {
-  filters?: Filters;
+  filters?: Filters | string;
 }
 
 function readInvocation(invocation: CompiledInvocation, config: CompiledConfig): Invocation {
@@ -68,7 +66,7 @@ function readInvocation(invocation: CompiledInvocation, config: CompiledConfig):
     requires: (options.requires ?? []).map(readRequirement),
     contexts: [options.context ?? []].flat(),
     ...(body ? { body } : {}),
-    ...readFilters(options.filters),
+    ...(options.filters ? { filters: options.filters } : {}),
   };
 }
 
@@ -76,12 +74,6 @@ function optionsOf(invocation: CompiledInvocation): { name: string; options: Inv
   if (typeof invocation === "string") return { name: invocation, options: {} };
   const [[name, options] = ["", {}]] = Object.entries<InvocationOptions | null>(invocation);
   return { name, options: options ?? {} };
-}
-
-function readFilters(filters: InvocationOptions["filters"]): Pick<Invocation, "filters" | "refusal"> {
-  if (typeof filters === "string")
-    return { refusal: `its filter is an expression, which this control plane cannot decide: ${filters}` };
-  return filters ? { filters } : {};
 }
 
 function readRequirement(requirement: WrittenRequirement): { name: string; statuses: RequireStatus[] } {

@@ -15,7 +15,7 @@ const expiryIntervalMs = 2_000;
 
 /** Gives every running task a whole lease: while the control plane was down, nobody could renew one. */
 export async function refreshLeases(context: Pick<Context, "store" | "clock">): Promise<void> {
-  await prolongLeases(context.store.db, context.clock.now() + leaseMs);
+  await context.store.transaction((unit) => prolongLeases(unit.db, context.clock.now() + leaseMs));
 }
 
 /** Takes tasks away from agents that are not heard of any more, until the signal aborts. */
@@ -104,7 +104,7 @@ export async function heartbeat(
   task: Row<"task">,
   options: { waitMs: number; signal: AbortSignal },
 ): Promise<{ reason: string } | null> {
-  await renewLease(context.store.db, task, context.clock.now() + leaseMs);
+  await renew(context, task);
   const until = context.clock.monotonic() + options.waitMs;
   const signal = AbortSignal.any([options.signal, context.closing]);
   using news = context.notifier.listen(topics.task(task.id));
@@ -116,11 +116,15 @@ export async function heartbeat(
     const leftMs = until - context.clock.monotonic();
     if (leftMs <= 0 || signal.aborted || now.status !== "running") {
       // The lease lasts from the answer on: the call itself may have taken as long as one.
-      await renewLease(context.store.db, task, context.clock.now() + leaseMs);
+      await renew(context, task);
       return null;
     }
     await quietly(news.wait({ timeoutMs: Math.min(leftMs, foreignNewsMs), signal }), signal);
   }
+}
+
+async function renew(context: Context, task: Row<"task">): Promise<void> {
+  await context.store.transaction((unit) => renewLease(unit.db, task, context.clock.now() + leaseMs));
 }
 
 /** How late news of another process may be. */

@@ -1,6 +1,7 @@
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Kysely } from "kysely";
+import type { Clock } from "../../lib/clock.ts";
 import { migrate } from "./migrate.ts";
 import type { Schema } from "./schema.ts";
 import { sqliteDialect } from "./sqlite.ts";
@@ -24,6 +25,7 @@ export interface Store {
 
 export interface StoreOptions {
   directory: string;
+  clock: Clock;
   /** Told each topic of a committed transaction, and how often it was notified. */
   onCommit: (topic: string, count: number) => void;
 }
@@ -32,7 +34,7 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<Store> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const file = join(options.directory, "cofferdam.db");
-  const db = new Kysely<Schema>({ dialect: sqliteDialect(file) });
+  const db = new Kysely<Schema>({ dialect: sqliteDialect(file, options.clock) });
   try {
     await chmod(file, 0o600);
     await migrate(db as Kysely<unknown>, { bytes: "blob" });

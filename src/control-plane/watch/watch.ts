@@ -20,16 +20,17 @@ export interface WatchOptions {
 
 /**
  * A pipeline's story from its first event on. The rows are the truth, read at the watcher's own pace: a slow one holds no
- * memory here. Ends after `pipeline-ended`; rejects with the signal's reason when it aborts. Throws ControlPlaneError
+ * memory here. Ends after `pipeline-ended`; rejects with the signal's reason when it aborts, and when the control plane closes. Throws ControlPlaneError
  * `not-found`.
  */
 export async function* watchPipeline(
-  context: Pick<Context, "store" | "notifier">,
+  context: Pick<Context, "store" | "notifier" | "closing">,
   pipelineId: string,
-  { signal, output }: WatchOptions,
+  { signal: caller, output }: WatchOptions,
 ): AsyncGenerator<WatchEvent, void, undefined> {
   if (!(await findPipeline(context.store.db, pipelineId)))
     throw new ControlPlaneError("not-found", `there is no pipeline ${pipelineId}`);
+  const signal = AbortSignal.any([caller, context.closing]);
   using news = context.notifier.listen(topics.pipeline(pipelineId));
   const limit = output ? eventsAtOnce.withOutput : eventsAtOnce.withoutOutput;
   for (let after = 0; ; ) {

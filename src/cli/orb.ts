@@ -56,7 +56,7 @@ function list(cli: Cli): Command {
     .summary("list the orbs of folders")
     .description("Lists the orbs of folders with their versions, newest first.")
     .argument("[NAMESPACE]", "only the orbs of this namespace")
-    .requiredOption("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml (repeatable)", collected, [])
+    .requiredOption("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml (repeatable)", collected)
     .option("--json", "as JSON: [{name, versions}]", false)
     .action(async (namespace: string | undefined, { orbDir, json }: { orbDir: string[]; json: boolean }) => {
       const { listOrbs } = await import("../orbs/index.ts");

@@ -6,7 +6,7 @@ import { type OrbOptions, publicRegistry } from "./config/options.ts";
 import { CommandError, exitCode, type Io } from "./io.ts";
 
 /** Folders first, then the registry, whose answers are kept under the user's cache directory. */
-export function orbSource(io: Io, { orbDir, orbRegistry: url, orbUrl }: OrbOptions): OrbSource {
+export function orbSource(io: Io, { orbDir = [], orbRegistry: url, orbUrl = [] }: OrbOptions): OrbSource {
   const folders = orbDir.map((directory) => orbFolder(resolve(io.cwd, directory)));
   const addresses = urlOrbs({ allowed: orbUrl, clock: systemClock });
   return byKind(firstOf([...folders, ...registry(io, url)]), addresses);

@@ -1,4 +1,4 @@
-import { type Dispatcher, request } from "undici";
+import { Agent, request } from "undici";
 
 export interface HttpAnswer {
   status: number;
@@ -11,7 +11,6 @@ export interface HttpQuestion {
   json?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal | undefined;
-  dispatcher?: Dispatcher | undefined;
 }
 
 /** Asks a server on the network. Rejects when it can't be asked: not reachable, too slow, or too much of an answer. */
@@ -19,18 +18,20 @@ export type AskHttp = (question: HttpQuestion) => Promise<HttpAnswer>;
 
 /** Time for one whole answer. Configs wait for it, so a registry that hangs must not be waited for long. */
 const timeoutMs = 15_000;
+/** Where there is no network, one should not have to wait to be told so. */
+const network = new Agent({ connect: { timeout: 3_000 } });
 /** The biggest orbs that people publish are about a tenth of it. */
 const maxAnswerBytes = 8 * 1024 * 1024;
 
 /** Redirects are not followed: who allows one address has not allowed another. */
-export const askHttp: AskHttp = async ({ url, json, headers, signal, dispatcher }) => {
+export const askHttp: AskHttp = async ({ url, json, headers, signal }) => {
   const deadline = AbortSignal.timeout(timeoutMs);
   const { statusCode, body } = await request(url, {
     method: json === undefined ? "GET" : "POST",
     headers: { accept: "*/*", ...(json === undefined ? {} : { "content-type": "application/json" }), ...headers },
     body: json === undefined ? null : JSON.stringify(json),
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-    ...(dispatcher && { dispatcher }),
+    dispatcher: network,
   });
   const chunks: Buffer[] = [];
   let sizeBytes = 0;

@@ -158,6 +158,8 @@ describe("eval", () => {
     ['pipeline.git.branch == "main"', ["--values", "values.json"], 0, true],
     ["a and b", ["--values", "a=1", "--values", "b=null"], 0, null],
     ["/x+/", [], 0, { pattern: "x+" }],
+    ["", [], 2, { error: { errorType: "Parser/EXPECTED_EXPRESSION", tokenType: "EOF", lexeme: "", charPos: 0 } }],
+    ["-5", ["--values", "a=1"], 2, { error: { errorType: "Scanner/UNEXPECTED_CHARACTER", lexeme: "-", charPos: 0 } }],
     ["9223372036854775807", [], 0, 9223372036854775807n],
   ] as [string, string[], number, unknown][])("%s", async (expression, options, code, value) => {
     const run = await config(["eval", expression, ...options]);

@@ -30,6 +30,6 @@ const reasons: Record<string, string> = {
 };
 
 /** Collects an option that may be given several times. */
-export function collected(value: string, previous: string[]): string[] {
-  return [...previous, value];
+export function collected(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value];
 }

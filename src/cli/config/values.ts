@@ -9,7 +9,7 @@ export interface GivenValues {
 }
 
 /** Each given is `name=value`, a file of YAML or JSON, or a map written right here (`{a: 1}`). Later ones win. */
-export async function readValues(io: Io, given: readonly string[]): Promise<GivenValues> {
+export async function readValues(io: Io, given: readonly string[] = []): Promise<GivenValues> {
   const values: GivenValues = { typed: {}, text: {} };
   for (const one of given) {
     const [, name, value] = /^([^\s={}:/]+)=(.*)$/s.exec(one) ?? [];

@@ -32,17 +32,21 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
 }
 
+type Results<C extends Record<string, () => Promise<unknown>>> = { [K in keyof C]: Awaited<ReturnType<C[K]>>[] };
+
 /** Runs the contenders in turn, so that whatever else the machine does hits all of them alike. The first round warms up. */
-export async function interleaved<K extends string, T>(rounds: number, contenders: Record<K, () => Promise<T>>): Promise<Record<K, T[]>> {
-  const names = Object.keys(contenders) as K[];
-  const results = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<K, T[]>;
+export async function interleaved<C extends Record<string, () => Promise<unknown>>>(
+  rounds: number,
+  contenders: C,
+): Promise<Results<C>> {
+  const results: Record<string, unknown[]> = {};
   for (let round = 0; round <= rounds; round++) {
-    for (const name of names) {
-      const result = await contenders[name]();
-      if (round > 0) results[name].push(result);
+    for (const [name, contender] of Object.entries(contenders)) {
+      const result = await contender();
+      if (round > 0) (results[name] ??= []).push(result);
     }
   }
-  return results;
+  return results as Results<C>;
 }
 
 export interface ProcessTiming {

@@ -30,7 +30,15 @@ export interface Session extends AsyncDisposable {
 /** The image that brings the task agent, and in which `machine: true` runs. */
 const taskAgentImage = "cofferdam/task-agent:dev";
 
-export async function openSession(options: { directory: string; env: Io["env"] }): Promise<Session> {
+export interface SessionOptions {
+  /** Where `checkout` takes the tree from. */
+  directory: string;
+  env: Io["env"];
+  /** What the launch agent does, for whoever measures it. */
+  onEvent?: (event: AgentEvent) => void;
+}
+
+export async function openSession(options: SessionOptions): Promise<Session> {
   const { directory, env } = options;
   const runtimeDirectory = runtimeDirectoryOf(env);
   const prefix = prefixOf(runtimeDirectory);
@@ -53,7 +61,10 @@ export async function openSession(options: { directory: string; env: Io["env"] }
   // What dead runs left is looked for once the first task runs, so that no start waits behind it.
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
   const swept = begun.then(() => removeLeftovers(engine, { prefix, runtimeDirectory }, closing.signal)).catch(() => 0);
-  const onEvent = ({ type }: AgentEvent) => type === "accepted" && begin();
+  const onEvent = (event: AgentEvent) => {
+    if (event.type === "accepted") begin();
+    options.onEvent?.(event);
+  };
   const agent = await startAgent({ controlPlane, engine, info, name, socketPath, env, onEvent });
   return {
     controlPlane,

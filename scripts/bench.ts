@@ -1,0 +1,56 @@
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { createDockerEngine } from "../src/engine/docker/index.ts";
+import type { Row } from "../test/bench/measure.ts";
+import { pipedOutputRow, startRows, storedOutputRow, throughputRow } from "../test/bench/rows.ts";
+
+/** `npm run bench`: every figure as a ratio to a floor that was taken in the same run, on the same engine. */
+const { values } = parseArgs({
+  options: { json: { type: "string" }, rounds: { type: "string", default: "15" }, only: { type: "string" } },
+});
+const rounds = Number(values.rounds);
+
+const parts: Record<string, () => Promise<Row[]>> = {
+  start: async () => await startRows(rounds),
+  throughput: async () => [await throughputRow(20)],
+  piped: async () => [await pipedOutputRow()],
+  stored: async () => [await storedOutputRow()],
+};
+const wanted = values.only?.split(",") ?? Object.keys(parts);
+const unknown = wanted.filter((name) => !(name in parts));
+if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  process.stderr.write(`usage: npm run bench -- [--rounds N] [--only ${Object.keys(parts).join(",")}] [--json FILE]\n`);
+  process.exit(2);
+}
+
+const engine = createDockerEngine({ address: { kind: "socket", path: "/var/run/docker.sock" } });
+const info = await engine.info(AbortSignal.timeout(10_000));
+process.stdout.write(`engine: ${info.kind} ${info.version}, ${info.cpus} cores; medians of ${rounds} rounds\n\n`);
+const rows: Row[] = [];
+for (const name of wanted) {
+  for (const row of (await parts[name]?.()) ?? []) {
+    rows.push(row);
+    process.stdout.write(format(row));
+  }
+}
+if (values.json) {
+  const { kind, version, apiVersion, cpus, memoryBytes } = info;
+  const plain = rows.map(({ id, unit, value, floor, ratio, goal, met }) => ({
+    id,
+    unit,
+    value,
+    floor,
+    ratio,
+    goal,
+    met,
+  }));
+  await writeFile(
+    values.json,
+    `${JSON.stringify({ engine: { kind, version, apiVersion, cpus, memoryBytes }, rows: plain }, null, 2)}\n`,
+  );
+}
+
+function format({ id, what, unit, value, floor, ratio, goal, met }: Row): string {
+  const figures = `${value.toFixed(1).padStart(8)} ${unit.padEnd(4)} floor ${floor.toFixed(1).padStart(8)}  ${ratio.toFixed(2).padStart(6)} ×`;
+  return `${met ? "met " : "MISS"} ${id.padEnd(17)} ${figures}  goal ${goal}  ${what}\n`;
+}

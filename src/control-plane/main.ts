@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
 import { defaultRoute } from "./default-route.ts";
-import { ControlPlaneError, openControlPlane } from "./index.ts";
+import { openControlPlane } from "./index.ts";
 import { readOptions } from "./options.ts";
+import { gitSource } from "./vcs/git-source.ts";
 
 async function main(): Promise<void> {
   const options = readOptions(process.env);
@@ -9,14 +11,7 @@ async function main(): Promise<void> {
     dataDirectory: options.COFFERDAM_DATA_DIRECTORY,
     clock: systemClock,
     route: defaultRoute,
-    sources: {
-      open: async () => {
-        throw new ControlPlaneError(
-          "not-found",
-          "this server has no source of code yet: run the pipeline with `cofferdam exec`",
-        );
-      },
-    },
+    sources: gitSource({ directory: join(options.COFFERDAM_DATA_DIRECTORY, "mirrors") }),
     logLevel: options.COFFERDAM_LOG_LEVEL,
   });
   const { url } = await controlPlane.listen({ host: options.COFFERDAM_HOST, port: options.COFFERDAM_PORT });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { CompiledImage } from "../../config/compiled.ts";
 import type { ImageSpec } from "../../protocol/task.ts";
 import { MalformedJob } from "./malformed.ts";
-import { Environment } from "./steps.ts";
+import { Environment, shapeProblem } from "./shapes.ts";
 
 const Words = z
   .union([z.string(), z.array(z.union([z.string(), z.number(), z.boolean()]).transform(String))])
@@ -27,8 +27,7 @@ export function readImages(images: readonly CompiledImage[], variables: Readonly
       );
     const parsed = Image.safeParse(image);
     if (parsed.success) return toSpec(parsed.data, variables);
-    const [issue] = parsed.error.issues;
-    throw new MalformedJob(`image ${index + 1} of the job is malformed: ${issue?.path.join(".")}: ${issue?.message}`);
+    throw new MalformedJob(`image ${index + 1} of the job ${shapeProblem(parsed.error)}`);
   });
 }
 

@@ -1,33 +1,11 @@
 import { z } from "zod";
 import type { CompiledStep } from "../../config/compiled.ts";
 import { type Step, StepWhen } from "../../protocol/task.ts";
-import { parseDuration } from "./duration.ts";
 import { MalformedJob } from "./malformed.ts";
+import { CommandLine, Duration, Environment, NonEmpty, shapeProblem, Text } from "./shapes.ts";
 
 const defaultNoOutputTimeoutMs = 10 * 60_000;
 
-/** YAML writes numbers and booleans where a text is meant. */
-const Text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const NonEmpty = Text.refine((text) => text !== "", "must not be empty");
-const Duration = z.union([z.string(), z.number()]).transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms === undefined)
-    context.addIssue({ code: "custom", message: `"${text}" is no duration such as 30s, 20m or 1.25h` });
-  return ms ?? 0;
-});
-const Variables = z.record(
-  z.string(),
-  z.union([Text, z.null()]).transform((value) => value ?? ""),
-);
-/** A map, or a list of maps and of `NAME=value`. */
-export const Environment = z
-  .union([Variables, z.array(z.union([Variables, z.string()])), z.null()])
-  .transform((environment) => {
-    if (!Array.isArray(environment)) return environment ?? {};
-    return Object.assign({}, ...environment.map((entry) => (typeof entry === "string" ? assignment(entry) : entry)));
-  })
-  .pipe(z.record(z.string(), z.string()));
-const CommandLine = z.union([Text, z.array(Text)]).transform((line) => (Array.isArray(line) ? line.join(" ") : line));
 const Name = Text.optional();
 
 const Run = z.object({
@@ -128,7 +106,7 @@ export function readStep(step: CompiledStep, number: number): Step {
   try {
     return reader(options);
   } catch (error) {
-    if (error instanceof z.ZodError) throw new MalformedJob(`step ${number} (${type}) ${words(error)}`);
+    if (error instanceof z.ZodError) throw new MalformedJob(`step ${number} (${type}) ${shapeProblem(error)}`);
     throw error;
   }
 }
@@ -163,17 +141,6 @@ function readRun(options: unknown): Step {
     autoRerunDelayMs: run.auto_rerun_delay ?? 0,
     ...defined({ shell: run.shell, workingDirectory: run.working_directory }),
   };
-}
-
-function assignment(entry: string): Record<string, string> {
-  const equals = entry.indexOf("=");
-  return equals < 0 ? { [entry]: "" } : { [entry.slice(0, equals)]: entry.slice(equals + 1) };
-}
-
-function words(error: z.ZodError): string {
-  const [issue] = error.issues;
-  const path = issue?.path.join(".") ?? "";
-  return `is malformed: ${path === "" ? "" : `${path}: `}${issue?.message ?? "it does not have the shape that it needs"}`;
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

@@ -5,7 +5,8 @@ import type { NewPipeline, Route } from "../control-plane.ts";
 import { jobEnvironment } from "./environment.ts";
 import { readImages } from "./images.ts";
 import { MalformedJob } from "./malformed.ts";
-import { Environment, readStep, stepType } from "./steps.ts";
+import { CommandLine, Environment, shapeProblem, Text } from "./shapes.ts";
+import { readStep, stepType } from "./steps.ts";
 
 const defaultWorkingDirectory = "~/project";
 const killGraceMs = 10_000;
@@ -32,15 +33,27 @@ export interface TemplateOptions {
   route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
 }
 
+/** What of a job is read here; its images and steps have readers of their own. */
+const JobKeys = z.object({
+  resource_class: Text.nullish(),
+  working_directory: Text.nullish(),
+  shell: CommandLine.nullish(),
+  parallelism: z.coerce.number().int().min(1).max(maxParallelism).nullish(),
+  environment: Environment.nullish(),
+  steps: z.array(z.union([z.string(), z.record(z.string(), z.unknown())])),
+});
+
 /** A compiled job as tasks. Pure. Throws MalformedJob for what cannot run here, in words. */
 export function makeTemplate(options: TemplateOptions): { template: TaskTemplate; queue: string } {
   const { body, job, pipeline, workflow } = options;
-  const executor = executorOf(body);
-  const route = options.route(body.resource_class, executor);
-  if (!route) throw new MalformedJob(noSuchClass(body.resource_class, executor));
-  const workingDirectory = body.working_directory ?? defaultWorkingDirectory;
-  const total = parallelismOf(body);
-  const own = Environment.parse(body.environment ?? {});
+  const keys = readKeys(body);
+  const resourceClass = keys.resource_class ?? undefined;
+  const executor = executorOf(body, resourceClass);
+  const route = options.route(resourceClass, executor);
+  if (!route) throw new MalformedJob(noSuchClass(resourceClass, executor));
+  const workingDirectory = keys.working_directory ?? defaultWorkingDirectory;
+  const total = keys.parallelism ?? 1;
+  const own = keys.environment ?? {};
   const environment = jobEnvironment({ pipeline, workflow, job, workingDirectory, total, own });
   return {
     queue: route.queue,
@@ -49,9 +62,9 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       workflow: { id: workflow.id, name: workflow.name },
       pipeline: { id: pipeline.id, number: pipeline.number },
       total,
-      firstNodeOnly: body.steps.flatMap((step, index) => (stepType(step) === "deploy" ? [index] : [])),
+      firstNodeOnly: keys.steps.flatMap((step, index) => (stepType(step) === "deploy" ? [index] : [])),
       container: {
-        resourceClass: body.resource_class ?? route.queue,
+        resourceClass: resourceClass ?? route.queue,
         executor,
         images: executor === "docker" ? readImages(body.docker ?? [], pipeline.environment) : [],
         limits: route.limits,
@@ -63,8 +76,8 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
         environment,
         secrets: secretsOf(pipeline),
         workingDirectory,
-        ...(body.shell === undefined ? {} : { shell: shellOf(body.shell) }),
-        steps: body.steps.map((step, index) => readStep(step, index + 1)),
+        ...(keys.shell ? { shell: keys.shell } : {}),
+        steps: keys.steps.map((step, index) => readStep(step, index + 1)),
         maxRunTimeMs: route.maxRunTimeMs,
         killGraceMs,
         workspaceBytes: route.limits.workspaceBytes,
@@ -72,6 +85,12 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       },
     },
   };
+}
+
+function readKeys(body: CompiledJob): z.infer<typeof JobKeys> {
+  const parsed = JobKeys.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw new MalformedJob(`the job ${shapeProblem(parsed.error)}`);
 }
 
 /** The document of one attempt of one task. */
@@ -90,27 +109,16 @@ export function makeTask(template: TaskTemplate, id: string, of: { attempt: numb
   };
 }
 
-function executorOf(body: CompiledJob): "docker" | "machine" {
+function executorOf(body: CompiledJob, resourceClass: string | undefined): "docker" | "machine" {
   if (body.macos) throw new MalformedJob("this job is for macOS, which cannot run here. Run it on CircleCI");
-  if (typeof body.resource_class === "string" && /^(windows|macos|gpu\.windows)\b/.test(body.resource_class))
-    throw new MalformedJob(`resource class ${body.resource_class} cannot run here: only Linux containers can`);
+  if (/^(windows|macos|gpu\.windows)\b/.test(resourceClass ?? ""))
+    throw new MalformedJob(`resource class ${resourceClass} cannot run here: only Linux containers can`);
   if (body.docker) {
     if (!Array.isArray(body.docker) || body.docker.length === 0) throw new MalformedJob("docker: has no image");
     return "docker";
   }
   if (body.machine) return "machine";
   throw new MalformedJob("the job has no executor: give it docker:, or machine: true");
-}
-
-function parallelismOf(body: CompiledJob): number {
-  const total = body.parallelism ?? 1;
-  if (Number.isInteger(total) && total >= 1 && total <= maxParallelism) return total;
-  throw new MalformedJob(`parallelism is ${body.parallelism}; it has to be a whole number from 1 to ${maxParallelism}`);
-}
-
-/** CircleCI takes a list of words, too. */
-function shellOf(shell: string | string[]): string {
-  return Array.isArray(shell) ? shell.join(" ") : shell;
 }
 
 function secretsOf(pipeline: TemplateOptions["pipeline"]): string[] {

@@ -49,6 +49,7 @@ function passOf(reporter: Reporter): Pass {
     pipeline: pipelineValues,
     templating: true,
     templates: new Map(),
+    checkedSteps: new Map(),
     budget: { left: limits.expansion, told: false },
   };
 }
@@ -82,7 +83,7 @@ function stepOf(name: string, definition: Node): MapNode {
 }
 
 function openArguments(definition: Node): Map<string, Entry> {
-  const required = parametersOf(definition).filter((parameter) => parameter.fallback === undefined);
+  const required = [...parametersOf(definition).values()].filter((parameter) => parameter.fallback === undefined);
   return new Map(required.map(({ name }) => [name, entryOf(name, brokenNode(definition))]));
 }
 

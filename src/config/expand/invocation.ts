@@ -7,7 +7,7 @@ import { filterOption } from "./filters.ts";
 import { expandJob } from "./job.ts";
 import { expandMatrix, instanceName } from "./matrix.ts";
 import { find, notFound } from "./names.ts";
-import { enter, type Here, report, type Scope, spend } from "./pass.ts";
+import { enter, type Here, report, spend } from "./pass.ts";
 import { resolve, textOf } from "./template/resolve.ts";
 
 /** One job of a workflow as it will run, before names are made unique. */
@@ -65,43 +65,55 @@ export function invocationOf(node: Node, here: Here): Invocation | undefined {
 
 /** One invocation → one instance, or one for each combination of its matrix. */
 export function expandInvocation(invocation: Invocation, here: Here): Instance[] {
-  const matrixNode = invocation.options.get("matrix")?.value;
-  if (!matrixNode || isNull(matrixNode))
-    return [expandInstance(invocation, undefined, here)].filter((one) => one !== undefined);
-  const matrix = expandMatrix(matrixNode, here);
+  const args = argumentsOf(invocation);
+  const node = invocation.options.get("matrix")?.value;
+  if (!node || isNull(node))
+    return [expandInstance({ invocation, args, name: invocation.job, alias: undefined }, here)];
+  const matrix = expandMatrix(node, here);
+  if (!matrix) return [];
+  const alias = matrix.alias ?? invocation.job;
   const instances: Instance[] = [];
-  for (const combination of matrix?.combinations ?? []) {
-    if (!spend(here, 1, matrixNode)) break;
-    const instance = expandInstance(invocation, combination, here);
-    if (instance) instances.push({ ...instance, alias: matrix?.alias ?? invocation.job });
+  for (const combination of matrix.combinations) {
+    if (!spend(here, 1, node)) break;
+    const inside: Here = { ...here, scope: { ...here.scope, matrix: combination } };
+    const name = instanceName(invocation.job, matrix, combination);
+    const all = args.size === 0 ? combination : new Map([...args, ...combination]);
+    instances.push(expandInstance({ invocation, args: all, name, alias }, inside));
   }
   return instances;
 }
 
-function expandInstance(
-  invocation: Invocation,
-  combination: ReadonlyMap<string, Entry> | undefined,
-  workflow: Here,
-): Instance | undefined {
-  const matrix = combination && new Map([...combination].map(([name, { value }]) => [name, value]));
-  const scope: Scope = { namespace: workflow.scope.namespace, matrix };
-  const here: Here = { ...workflow, scope };
+function argumentsOf(invocation: Invocation): ReadonlyMap<string, Entry> {
+  const args = new Map(invocation.options);
+  for (const name of invocationKeys) args.delete(name);
+  return args;
+}
+
+interface Making {
+  invocation: Invocation;
+  args: ReadonlyMap<string, Entry>;
+  /** Unless it has one of its own. */
+  name: string;
+  alias: string | undefined;
+}
+
+function expandInstance(making: Making, here: Here): Instance {
+  const { invocation, alias } = making;
   const nameNode = option(invocation, "name", here);
-  const implied = combination ? instanceName(invocation.job, combination) : invocation.job;
-  const name = nameNode && !isNull(nameNode) && nameNode.kind !== "broken" ? textOf(nameNode) : implied;
+  const isNamed = nameNode && !isNull(nameNode) && nameNode.kind !== "broken";
   const instance: Instance = {
-    name,
+    name: isNamed ? textOf(nameNode) : making.name,
     at: invocation.at,
     type: undefined,
     job: undefined,
     requires: requirementsOf(invocation.options.get("requires")?.value, here),
     options: optionsOf(invocation, here),
-    alias: undefined,
+    alias,
   };
   const type = option(invocation, "type", here);
-  if (isText(type) && type.value === "approval") return { ...instance, type: "approval" };
-  if (type && !checkInlineType(type, here)) return instance;
-  return withJob({ invocation, combination, instance }, here);
+  if (isText(type) && type.value === "approval") instance.type = "approval";
+  else if (!type || checkInlineType(type, here)) addJob(instance, making, here);
+  return instance;
 }
 
 function option(invocation: Invocation, name: string, here: Here): Node | undefined {
@@ -121,39 +133,26 @@ function checkInlineType(type: Node, here: Here): boolean {
   return false;
 }
 
-interface Making {
-  invocation: Invocation;
-  combination: ReadonlyMap<string, Entry> | undefined;
-  instance: Instance;
-}
-
-function withJob({ invocation, combination, instance }: Making, here: Here): Instance {
+function addJob(instance: Instance, { invocation, args }: Making, here: Here): void {
   const override = option(invocation, "override-with", here);
   const replacement = isText(override) ? find("job", override.value, here) : undefined;
   const found = replacement ?? find("job", invocation.job, here);
-  if (found === "missing-orb") return instance;
-  if (!found) {
-    notFound("job", invocation.job, here, invocation.at);
-    return instance;
+  if (found === "missing-orb") return;
+  if (!found) return notFound("job", invocation.job, here, invocation.at);
+  const { definition, namespace } = found;
+  const type = typeOf(definition) as JobType;
+  if (type === "approval") {
+    instance.type = type;
+    return;
   }
+  const preSteps = invocation.options.get("pre-steps")?.value;
+  const postSteps = invocation.options.get("post-steps")?.value;
   const inside = enter(here, { kind: "job", name: invocation.job });
-  const args = new Map([...invocation.options].filter(([name]) => !invocationKeys.has(name)));
-  for (const [name, entry] of combination ?? []) args.set(name, entry);
-  const type = typeOf(found.definition) as JobType;
-  if (type === "approval") return { ...instance, type };
-  const job = expandJob(
-    {
-      definition: found.definition,
-      home: { namespace: found.namespace },
-      args,
-      at: invocation.at,
-      preSteps: invocation.options.get("pre-steps")?.value,
-      postSteps: invocation.options.get("post-steps")?.value,
-    },
+  instance.job = expandJob(
+    { definition, home: { namespace }, args, at: invocation.at, preSteps, postSteps },
     here,
     inside,
   );
-  return { ...instance, job };
 }
 
 const statuses = ["success", "failed", "canceled", "unauthorized", "not_run"] as const;

@@ -102,8 +102,10 @@ function ownKeys(definition: MapNode, here: Here): Map<string, Entry> {
 
 const checked: Readonly<Record<string, Shape>> = { ...executorKeys, parallelism };
 
+const noShadows: ReadonlySet<string> = new Set();
+
 function recheck(key: string, node: Node, here: Here): void {
-  checked[key]?.(node, { reporter: here.pass.reporter, tolerant: false, key });
+  checked[key]?.(node, { reporter: here.pass.reporter, tolerant: false, key, shadows: noShadows });
 }
 
 interface Placing {

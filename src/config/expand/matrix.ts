@@ -7,6 +7,8 @@ export interface Matrix {
   alias: string | undefined;
   /** One map of arguments an instance, in the order of the values, the first parameter turning slowest. */
   combinations: ReadonlyMap<string, Entry>[];
+  /** The names of its parameters, in alphabetical order. */
+  sorted: string[];
 }
 
 /** Undefined when the matrix is wrong, which is told. */
@@ -28,7 +30,11 @@ export function expandMatrix(node: Node, here: Here): Matrix | undefined {
   const excluded = exclusions(resolved, dimensions, here);
   const alias = resolved.entries.get("alias")?.value;
   const combinations = product(dimensions).filter((one) => !excluded?.has(keyOf(one)));
-  return { alias: isText(alias) ? alias.value : undefined, combinations };
+  return {
+    alias: isText(alias) ? alias.value : undefined,
+    combinations,
+    sorted: dimensions.map(({ key }) => String(key.value)).sort(),
+  };
 }
 
 interface Dimension {
@@ -102,9 +108,10 @@ function exclusions(matrix: MapNode, dimensions: Dimension[], here: Here): Set<s
 }
 
 /** `job-v1-v2`: the values in the alphabetical order of their parameters' names. */
-export function instanceName(job: string, combination: ReadonlyMap<string, Entry>): string {
-  const names = [...combination.keys()].sort();
-  return [job, ...names.map((name) => valueName(combination.get(name)?.value))].join("-");
+export function instanceName(job: string, { sorted }: Matrix, combination: ReadonlyMap<string, Entry>): string {
+  let name = job;
+  for (const parameter of sorted) name += `-${valueName(combination.get(parameter)?.value)}`;
+  return name;
 }
 
 function valueName(node: Node | undefined): string {

@@ -22,15 +22,16 @@ export interface Parameter {
   values: string[] | undefined;
 }
 
-const known = new WeakMap<Node, Parameter[]>();
+const known = new WeakMap<Node, ReadonlyMap<string, Parameter>>();
 
-/** The parameters that a job, command or executor declares. */
-export function parametersOf(definition: Node): Parameter[] {
+/** The parameters that a job, command or executor declares, by name. */
+export function parametersOf(definition: Node): ReadonlyMap<string, Parameter> {
   const cached = known.get(definition);
   if (cached) return cached;
   const declared = get(definition, "parameters");
-  const parameters =
-    declared?.kind === "map" ? [...declared.entries].map(([name, { value }]) => parameterOf(name, value)) : [];
+  const parameters = new Map<string, Parameter>();
+  for (const [name, { value }] of declared?.kind === "map" ? declared.entries : [])
+    parameters.set(name, parameterOf(name, value));
   known.set(definition, parameters);
   return parameters;
 }
@@ -65,7 +66,7 @@ export function bind(call: Call, caller: Here, here: Here): ReadonlyMap<string, 
   const bound = new Map<string, Node>();
   const missing: string[] = [];
   let wrong = !allDeclared(call, parameters, here);
-  for (const parameter of parameters) {
+  for (const parameter of parameters.values()) {
     const entry = call.args.get(parameter.name);
     if (entry && !(isNull(entry.value) && parameter.fallback)) {
       const value = argument(parameter, entry.value, caller);
@@ -74,7 +75,8 @@ export function bind(call: Call, caller: Here, here: Here): ReadonlyMap<string, 
         report(here, { code: "argument-type", at: entry.value, ...mismatch(parameter, value) });
       }
       bound.set(parameter.name, value);
-    } else if (parameter.fallback) bound.set(parameter.name, closed(parameter, parameter.fallback, call.home));
+    } else if (parameter.fallback)
+      bound.set(parameter.name, fallbackOf(parameter, parameter.fallback, { ...here, scope: call.home }));
     else missing.push(parameter.name);
   }
   if (missing.length > 0) {
@@ -90,15 +92,21 @@ export function bind(call: Call, caller: Here, here: Here): ReadonlyMap<string, 
   return wrong ? undefined : bound;
 }
 
-function allDeclared(call: Call, parameters: Parameter[], here: Here): boolean {
-  const names = new Set(parameters.map((parameter) => parameter.name));
-  const unexpected = [...call.args].filter(([name]) => !names.has(name));
+function allDeclared(call: Call, parameters: ReadonlyMap<string, Parameter>, here: Here): boolean {
+  const unexpected: string[] = [];
+  for (const name of call.args.keys()) if (!parameters.has(name)) unexpected.push(name);
   const [first] = unexpected;
-  if (!first) return true;
-  const message = `Unexpected argument(s): ${unexpected.map(([name]) => name).join(", ")}`;
-  const hint = suggestion(first[0], names, "Declared parameters are") ?? "It declares no parameters.";
-  report(here, { code: "unexpected-argument", at: first[1].key, message, hint });
+  const at = first === undefined ? undefined : call.args.get(first)?.key;
+  if (first === undefined || !at) return true;
+  const message = `Unexpected argument(s): ${unexpected.join(", ")}`;
+  const hint = suggestion(first, parameters.keys(), "Declared parameters are") ?? "It declares no parameters.";
+  report(here, { code: "unexpected-argument", at, message, hint });
   return false;
+}
+
+/** A default sees what its definition sees, but no parameters. */
+function fallbackOf(parameter: Parameter, fallback: Node, home: Here): Node {
+  return closed(parameter, parameter.type === "steps" ? fallback : resolve(fallback, home), home.scope);
 }
 
 function argument(parameter: Parameter, node: Node, caller: Here): Node {
@@ -163,7 +171,7 @@ export function typeOf(node: Node): string {
 
 /** Definitions whose defaults don't fit their own type are wrong even when nobody uses them. */
 export function checkDefaults(definition: Node, here: Here): void {
-  for (const parameter of parametersOf(definition)) checkDefault(parameter, here);
+  for (const parameter of parametersOf(definition).values()) checkDefault(parameter, here);
 }
 
 export function checkDefault(parameter: Parameter, here: Here): void {

@@ -1,7 +1,7 @@
 import type { Finding, Reporter } from "../diagnostics/reporter.ts";
 import type { Place } from "../diagnostics/source.ts";
 import { limits } from "../parse/limits.ts";
-import { get, type Node, type Scalar } from "../parse/node.ts";
+import { type Entry, get, type Node, type Scalar } from "../parse/node.ts";
 import type { Template } from "./template/parse.ts";
 
 /** One expansion of one config: what is the same at every place of it. */
@@ -12,6 +12,8 @@ export interface Pass {
   /** False in version 2: there `<<` is text. */
   templating: boolean;
   templates: Map<string, Template>;
+  /** By step name: options as they are written, and whether they are right. */
+  checkedSteps: Map<string, Map<Node, boolean>>;
   /** Nodes and characters that may still be made. */
   budget: { left: number; told: boolean };
 }
@@ -39,7 +41,8 @@ export interface MissingOrb {
 export interface Scope {
   namespace: Namespace;
   parameters?: ReadonlyMap<string, Node> | undefined;
-  matrix?: ReadonlyMap<string, Node> | undefined;
+  /** Arguments of this instance of a matrix. */
+  matrix?: ReadonlyMap<string, Entry> | undefined;
   /** The commands around this place, innermost first. Steps given as an argument are around nothing but their caller. */
   within?: Within | undefined;
 }

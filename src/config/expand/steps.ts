@@ -6,6 +6,7 @@ import { isTrue } from "./logic.ts";
 import { find, notFound } from "./names.ts";
 import { bind } from "./parameters.ts";
 import { enter, type Here, report, type Scope, spend, type Within } from "./pass.ts";
+import { fill, isTextual } from "./template/fill.ts";
 import { resolve } from "./template/resolve.ts";
 
 /** Steps as they run: commands opened, conditions decided, templates filled in. */
@@ -123,13 +124,14 @@ function isWithin(within: Within | undefined, command: Node): boolean {
   return false;
 }
 
-const none: ReadonlyMap<string, Entry> = new Map();
+const noArguments: ReadonlyMap<string, Entry> = new Map();
+const none: ReadonlySet<string> = new Set();
 
 function argumentsOf(step: Step, here: Here): ReadonlyMap<string, Entry> | undefined {
   const { value } = step;
-  if (!value || isNull(value) || value.kind === "broken") return none;
+  if (!value || isNull(value) || value.kind === "broken") return noArguments;
   if (value.kind === "map") return value.entries;
-  if (value.kind === "scalar" && value.value === "") return none;
+  if (value.kind === "scalar" && value.value === "") return noArguments;
   const hint = `Write \`${step.name}: {parameter: value}\`, or the name alone.`;
   report(here, { code: "argument-type", at: value, message: `The arguments of ${step.name} have to be a map`, hint });
   return undefined;
@@ -141,14 +143,36 @@ function builtinStep({ name, at, value }: Step, here: Here, out: CompiledStep[])
     else wrongStep(here, at, `The step ${name} needs options.`);
     return;
   }
+  if (!spend(here, value.size, value)) return;
+  const options = isTextual(value, here) ? textualOptions(name, value, here) : checkedOptions(name, value, here);
+  if (options === undefined) return;
+  const step: Record<string, unknown> = {};
+  const isShort = (name === "run" || name === "deploy") && (typeof options !== "object" || options === null);
+  setOwn(step, name, isShort ? { command: options } : options);
+  out.push(step as CompiledStep);
+}
+
+/** As written they are right or wrong, whatever the templates make: looked at once. */
+function textualOptions(name: string, value: Node, here: Here): unknown {
+  const { checkedSteps, reporter } = here.pass;
+  let checked = checkedSteps.get(name);
+  if (!checked) checkedSteps.set(name, (checked = new Map()));
+  let isRight = checked.get(value);
+  if (isRight === undefined) {
+    const errors = reporter.errors;
+    builtinSteps.get(name)?.(value, { reporter, tolerant: false, key: name, shadows: none });
+    isRight = reporter.errors === errors;
+    checked.set(value, isRight);
+  }
+  return isRight ? fill(value, here) : undefined;
+}
+
+/** What a template made of the options is checked as if it had been written so. */
+function checkedOptions(name: string, value: Node, here: Here): unknown {
   const resolved = resolve(value, here);
-  if (resolved.kind === "broken" || !spend(here, resolved.size, value)) return;
+  if (resolved.kind === "broken" || !spend(here, resolved.size, value)) return undefined;
   const { reporter } = here.pass;
   const errors = reporter.errors;
-  builtinSteps.get(name)?.(resolved, { reporter, tolerant: false, key: name });
-  if (reporter.errors > errors) return;
-  const step: Record<string, unknown> = {};
-  const isShort = (name === "run" || name === "deploy") && resolved.kind === "scalar";
-  setOwn(step, name, isShort ? { command: plain(resolved) } : plain(resolved));
-  out.push(step as CompiledStep);
+  builtinSteps.get(name)?.(resolved, { reporter, tolerant: false, key: name, shadows: none });
+  return reporter.errors > errors ? undefined : plain(resolved);
 }

@@ -24,11 +24,15 @@ export interface ScalarNode extends Base {
 export interface ListNode extends Base {
   kind: "list";
   items: Node[];
+  /** Made once, on demand: see plain. */
+  plain?: unknown;
 }
 
 export interface MapNode extends Base {
   kind: "map";
   entries: Map<string, Entry>;
+  /** Made once, on demand: see plain. */
+  plain?: unknown;
 }
 
 export interface Entry {
@@ -103,6 +107,20 @@ export function brokenNode(at: Place): BrokenNode {
   return { kind: "broken", source: at.source, start: at.start, end: at.end, templated: false, size: 1, depth: 0 };
 }
 
+/** A scalar that is what it is, `<<` or not: what a template made. */
+export function finalNode(value: Scalar, at: Place): ScalarNode {
+  return {
+    kind: "scalar",
+    value,
+    source: at.source,
+    start: at.start,
+    end: at.end,
+    templated: false,
+    size: 1,
+    depth: 0,
+  };
+}
+
 function isTemplate(value: Scalar): boolean {
   return typeof value === "string" && value.includes("<<");
 }
@@ -131,18 +149,13 @@ export function plain(node: Node): unknown {
       return null;
     case "list":
     case "map": {
-      const known = plainOf.get(node);
-      if (known !== undefined) return known;
-      const made = node.kind === "list" ? node.items.map(plain) : plainMap(node);
-      plainOf.set(node, made);
-      return made;
+      node.plain ??= node.kind === "list" ? node.items.map(plain) : plainMap(node);
+      return node.plain;
     }
     default:
       return node satisfies never;
   }
 }
-
-const plainOf = new WeakMap<Node, unknown>();
 
 function plainMap(node: MapNode): Record<string, unknown> {
   const record: Record<string, unknown> = {};

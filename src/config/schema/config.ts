@@ -9,7 +9,7 @@ export type Version = "2" | "2.1";
 
 /** Checks the shape of a whole config; all findings at once. Undefined when there is nothing to go on with. */
 export function checkConfig(root: Node, reporter: Reporter): { root: MapNode; version: Version } | undefined {
-  const visit: Visit = { reporter, tolerant: false, key: "#" };
+  const visit: Visit = { reporter, tolerant: false, key: "#", shadows: commandsOf(root) };
   if (root.kind !== "map") {
     if (root.kind !== "broken") {
       const hint = "It begins with `version: 2.1` and has `jobs:` and `workflows:`.";
@@ -28,10 +28,15 @@ export function checkConfig(root: Node, reporter: Reporter): { root: MapNode; ve
 /** Checks an orb's text, or an inline orb. */
 export function checkOrb(root: Node, reporter: Reporter, at = "#"): boolean {
   const errors = reporter.errors;
-  const visit: Visit = { reporter, tolerant: false, key: at };
+  const visit: Visit = { reporter, tolerant: false, key: at, shadows: commandsOf(root) };
   if (root.kind === "map") orb(root, visit);
   else wrongType(root, visit, "Mapping");
   return reporter.errors === errors;
+}
+
+function commandsOf(root: Node): ReadonlySet<string> {
+  const commands = get(root, "commands");
+  return new Set(commands?.kind === "map" ? commands.entries.keys() : []);
 }
 
 const definitions = {

@@ -12,6 +12,8 @@ export interface Visit {
   reporter: Reporter;
   /** Version 2 passes over keys that it does not know. */
   tolerant: boolean;
+  /** Commands here that are called like built-in steps, and stand in for them. */
+  shadows: ReadonlySet<string>;
   key: string | number;
   parent?: Visit;
   chain?: string[];

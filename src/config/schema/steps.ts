@@ -148,6 +148,7 @@ function checkStep(node: Node, visit: Visit): void {
   const [name, { value }] = first;
   if (name === "when" || name === "unless") conditional(value, under(visit, name));
   else if (name === "steps") steps(value, under(visit, name));
+  else if (!visit.shadows.has(name)) builtinSteps.get(name)?.(value, under(visit, name));
 }
 
 /** A step is a map of one key. Orb commands with their arguments a level too high are tolerated by CircleCI. */

@@ -7,7 +7,7 @@ import { type Here, report } from "../pass.ts";
 export function lookup(name: string, here: Here, at: Place): Node | undefined {
   const { scope, pass } = here;
   if (name.startsWith("parameters.")) return scope.parameters?.get(name.slice(11));
-  if (name.startsWith("matrix.")) return scope.matrix?.get(name.slice(7));
+  if (name.startsWith("matrix.")) return scope.matrix?.get(name.slice(7))?.value;
   if (!pass.pipeline.has(name)) return undefined;
   // An orb does not know the project that uses it.
   if (scope.namespace.kind === "orb" && name.startsWith("pipeline.parameters.")) return undefined;

@@ -9,6 +9,7 @@ import { limits } from "../../parse/limits.ts";
 import {
   brokenNode,
   type Entry,
+  finalNode,
   listNode,
   mapNode,
   type Node,
@@ -56,25 +57,25 @@ function resolveText(node: ScalarNode, here: Here): Node {
   if (template.whole) {
     const value = tagValue(template.whole, here, node);
     // The finding's place is where the template stands, not where its value came from.
-    return value.kind === "scalar"
-      ? { ...value, value: value.value ?? "", source: node.source, start: node.start, end: node.end, templated: false }
-      : value;
+    return value.kind === "scalar" ? finalNode(value.value ?? "", node) : value;
   }
-  const writer = { pieces: [] as string[], length: 0, broken: false };
-  write(template.parts, { here, at: node, writer });
-  if (writer.length > limits.string) {
-    report(here, {
-      code: "too-big",
-      at: node,
-      message: `This template makes a text of more than ${limits.string} characters.`,
-    });
-    writer.broken = true;
-  }
-  if (writer.broken || !spend(here, writer.length >> 6, node)) return brokenNode(node);
-  return { ...scalarNode(writer.pieces.join(""), node), templated: false };
+  const text = splice(template, node, here);
+  return text === undefined ? brokenNode(node) : finalNode(text, node);
 }
 
-function templateOf(node: ScalarNode, here: Here): Template | undefined {
+/** The text that a template makes; undefined when something is wrong with it, which is told. */
+export function splice(template: Template, node: ScalarNode, here: Here): string | undefined {
+  const writer: Writing = { here, at: node, text: "", broken: false };
+  write(template.parts, writer);
+  if (writer.text.length > limits.string) {
+    const message = `This template makes a text of more than ${limits.string} characters.`;
+    report(here, { code: "too-big", at: node, message });
+    return undefined;
+  }
+  return writer.broken || !spend(here, writer.text.length >> 6, node) ? undefined : writer.text;
+}
+
+export function templateOf(node: ScalarNode, here: Here): Template | undefined {
   const text = String(node.value);
   const known = here.pass.templates.get(text);
   if (known) return known;
@@ -95,33 +96,30 @@ function templateOf(node: ScalarNode, here: Here): Template | undefined {
 interface Writing {
   here: Here;
   at: ScalarNode;
-  writer: { pieces: string[]; length: number; broken: boolean };
+  text: string;
+  broken: boolean;
 }
 
 function write(parts: readonly Part[], writing: Writing): void {
-  const { here, at, writer } = writing;
   for (const part of parts) {
-    if (writer.length > limits.string) return;
-    if (part.kind === "section") {
-      const value = tagValue(part.tag, here, at);
-      if (value.kind === "broken") writer.broken = true;
-      else if (isTruthy(value) !== part.inverted) write(part.parts, writing);
+    if (writing.text.length > limits.string) return;
+    if (part.kind === "text") {
+      writing.text += part.text;
       continue;
     }
-    const value = part.kind === "text" ? part.text : tagValue(part, here, at);
-    if (typeof value !== "string" && value.kind === "broken") writer.broken = true;
-    const text = typeof value === "string" ? value : textOf(value);
-    writer.pieces.push(text);
-    writer.length += text.length;
+    const value = tagValue(part.kind === "tag" ? part : part.tag, writing.here, writing.at);
+    if (value.kind === "broken") writing.broken = true;
+    else if (part.kind === "tag") writing.text += textOf(value);
+    else if (isTruthy(value) !== part.inverted) write(part.parts, writing);
   }
 }
 
 /** What a tag stands for; broken, and told, when it stands for nothing. */
 function tagValue(tag: Tag, here: Here, node: ScalarNode): Node {
-  const at = placeOf(tag, node);
   const { expression } = tag;
-  const known = lookup(expression, here, at);
+  const known = lookup(expression, here, node);
   if (known) return known;
+  const at = placeOf(tag, node);
   // A parameter whose name is no identifier is looked up as it stands.
   if (plainIdentifier(expression) || /^(parameters|matrix|pipeline\.parameters)\.[^\s"()=!<>]+$/.test(expression))
     return unknownName(expression, here, at);

@@ -9,8 +9,11 @@ export class Automaton {
   readonly #fail: number[] = [0];
   /** Length of the longest string that ends in this state, 0 for none. */
   readonly #match: number[] = [0];
+  /** Which two bytes a string begins with. */
+  readonly #pairs = new Uint8Array(256 * 256);
   #memo = new Memo();
 
+  /** Strings of at least two bytes. */
   constructor(strings: readonly Buffer[]) {
     for (const string of strings) this.#insert(string);
     this.#link();
@@ -23,9 +26,13 @@ export class Automaton {
 
   /** Reads on from a state (0 at first) and returns the one after it. `onMatch` gets ends of matches, relative to the chunk. */
   scan(from: number, chunk: Buffer, onMatch: (end: number, length: number) => void): number {
+    const pairs = this.#pairs;
+    const last = chunk.byteLength - 1;
     let memo = this.#memo;
     let row = memo.rowOf(from, this.#match[from] ?? 0);
     for (let at = 0; at < chunk.byteLength; at += 1) {
+      // Most bytes of most output begin nothing.
+      if (row === rootRow) while (at < last && pairs[(chunk[at] ?? 0) * 256 + (chunk[at + 1] ?? 0)] === 0) at += 1;
       const byte = chunk[at] ?? 0;
       let next = memo.table[row * 256 + byte] ?? -1;
       if (next < 0) {
@@ -60,6 +67,7 @@ export class Automaton {
   }
 
   #insert(string: Buffer): void {
+    this.#pairs[string.readUInt16BE(0)] = 1;
     let state = 0;
     for (const byte of string) {
       const key = state * 256 + byte;
@@ -94,13 +102,15 @@ export class Automaton {
 }
 
 const maxRows = 8192;
+/** The row of state 0. */
+const rootRow = 0;
 
 /** Transitions that have been worked out, one row of 256 a state that output has visited; -1 where they have not. */
 class Memo {
   table = new Int32Array(64 * 256).fill(-1);
   matches = new Int32Array(64);
-  readonly states: number[] = [];
-  readonly #rows = new Map<number, number>();
+  readonly states: number[] = [0];
+  readonly #rows = new Map<number, number>([[0, rootRow]]);
 
   get full(): boolean {
     return this.states.length >= maxRows;

@@ -2,7 +2,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Output as OutputRecord, RecordBody } from "../../protocol/records.ts";
 import { maxOutputPieceBytes } from "../../protocol/sync.ts";
 import type { Mask, Masker } from "../mask/mask.ts";
-import { packed } from "./packed.ts";
+import { Packer } from "./packer.ts";
 
 export type StreamName = OutputRecord["stream"];
 
@@ -20,6 +20,7 @@ const batchMs = 50;
 /** The output of one task, and its limit. */
 export class TaskOutput {
   readonly options: OutputOptions;
+  readonly packer = new Packer();
   #left: number;
 
   constructor(options: OutputOptions) {
@@ -134,7 +135,7 @@ export class StepOutput {
     this.#batch = [];
     this.#batchBytes = 0;
     this.#sentAtMs = this.#task.options.clock.monotonic();
-    const { encoding, body } = packed(bytes);
+    const { encoding, body } = this.#task.packer.pack(bytes);
     const piece = { step: this.#step, stream: this.#stream, offset: this.#offset, length: bytes.byteLength };
     this.#task.options.record({ type: "output", ...piece, encoding }, body);
     this.#offset += bytes.byteLength;

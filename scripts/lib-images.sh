@@ -3,7 +3,8 @@
 base_image=debian:bookworm-slim
 task_agent_image=cofferdam/task-agent:dev
 content_label=dev.cofferdam.content
-pull_seconds=20
+# Within which a registry has to say that it has the image; the download may take as long as it takes.
+registry_seconds=8
 
 has_image() {
   docker image inspect "$1" >/dev/null 2>&1
@@ -14,16 +15,29 @@ ensure_base_image() {
   if has_image "$base_image"; then return; fi
   started=$(date +%s)
   say "Pulling $base_image."
-  if timeout "$pull_seconds" docker pull -q "$base_image" >/dev/null 2>&1; then
+  if pull_base_image; then
     say_done "$started" "pulled"
     return
   fi
   started=$(date +%s)
-  say "No registry answered within $pull_seconds s: making $base_image from Debian's packages instead."
+  say "No registry gave it within $registry_seconds s: making $base_image from Debian's packages instead."
   is_root && is_debian_like || die "Making $base_image needs root on Debian or Ubuntu. Load it by hand: docker load -i FILE"
   have mmdebstrap || apt_install mmdebstrap
   make_base_image || die "mmdebstrap could not make $base_image. See /tmp/cofferdam-base.log."
   say_done "$started" "made"
+}
+
+pull_base_image() {
+  log=/tmp/cofferdam-pull.log
+  docker pull "$base_image" >"$log" 2>&1 &
+  pulling=$!
+  waited=0
+  while kill -0 "$pulling" 2>/dev/null && ! grep -q 'Pulling from' "$log"; do
+    if [ "$waited" -ge "$registry_seconds" ]; then kill "$pulling" 2>/dev/null || true; fi
+    waited=$((waited + 1))
+    sleep 1
+  done
+  wait "$pulling"
 }
 
 make_base_image() {

@@ -421,6 +421,49 @@ test("removes what a dead agent of its name left, and leaves others alone", asyn
   expect(left.map(({ labels }) => labels["dev.cofferdam.agent"])).toEqual(["agent-2"]);
 });
 
+test("tells within moments that the engine went away, and ends when it is hurried", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const { agent, engine, events } = start(
+    async (taskAgent, process) => {
+      await taskAgent.begin();
+      taskAgent.record({ type: "step-started", step: 100, name: "sleep", kind: "run", atMs: 1 });
+      await untilKilled(process);
+    },
+    { options: { times: { drainMs: 50, hurriedCleanUpMs: 50 } } },
+  );
+  await controlPlane.until(() => task.records.some(({ lane }) => lane === "task"));
+
+  engine.goAway();
+  await controlPlane.until(() => endOf(task, "launch") !== undefined);
+  void agent.stop("the engine is gone");
+  await agent.stop("now");
+
+  expect(endOf(task, "launch")).toMatchObject({ status: "infrastructure_fail" });
+  expect(events.at(-1)).toMatchObject({ type: "removed" });
+});
+
+test("does not wait for a control plane that is gone when it is hurried", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const { agent } = start(
+    async (taskAgent) => {
+      await taskAgent.begin();
+      await taskAgent.run("unheard");
+    },
+    { options: { times: { hurriedCleanUpMs: 50 } } },
+  );
+  controlPlane.fault = ({ path, response }) => {
+    if (!path.endsWith("/records")) return undefined;
+    response.writeHead(503).end();
+    return true;
+  };
+  await controlPlane.until(() => task.heartbeats > 0);
+
+  void agent.stop("polite");
+  await agent.stop("now");
+
+  expect(task.records).toEqual([]);
+});
+
 test("rejects `ready` and closes when there is no engine", async () => {
   const { agent } = start(async () => {}, {
     engine: { fault: () => new EngineError("unreachable", "no engine at /nowhere") },

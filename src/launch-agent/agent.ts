@@ -79,7 +79,8 @@ class Agent {
   readonly #draining = new AbortController();
   /** Ends what goes on behind the tasks: warming up, sweeping. */
   readonly #closing = new AbortController();
-  #stopped = false;
+  readonly #hurrying = new AbortController();
+  #stopReason: string | undefined;
 
   constructor(options: LaunchAgentOptions) {
     this.#options = options;
@@ -105,8 +106,9 @@ class Agent {
   }
 
   async stop(reason: string): Promise<void> {
-    const hurry = this.#stopped;
-    this.#stopped = true;
+    const hurry = this.#stopReason !== undefined;
+    this.#stopReason ??= reason;
+    if (hurry) this.#hurrying.abort(new Error(reason));
     this.#draining.abort(new Error(reason));
     for (const run of this.#runs.keys()) run.cancel(reason, { hurry });
     await this.closed;
@@ -124,7 +126,7 @@ class Agent {
       this.#closing.abort(new Error("closing"));
       await Promise.all([warmed, swept]);
       // Every removal was confirmed by the engine, but for those that failed.
-      if (context.leftovers.size > 0) await this.#lastSweep();
+      if (context.leftovers.size > 0 && !this.#hurrying.signal.aborted) await this.#lastSweep();
     } catch (error) {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
@@ -163,6 +165,8 @@ class Agent {
       this.#room.leavePlace();
     });
     this.#runs.set(run, done);
+    // Claimed in the moment in which it was stopped.
+    if (this.#stopReason !== undefined) run.cancel(this.#stopReason, { hurry: false });
   }
 
   #context(info: EngineInfo): TaskContext {
@@ -181,6 +185,7 @@ class Agent {
       random: this.#random,
       randomBytes: this.#options.randomBytes ?? randomBytes,
       log: this.#options.log,
+      hurry: this.#hurrying.signal,
       leftovers: new Set(),
       onEvent: this.#options.onEvent ?? (() => {}),
     };

@@ -21,6 +21,8 @@ export interface TaskContext {
   /** n random bytes. */
   randomBytes: (count: number) => Uint8Array;
   log: Log;
+  /** Somebody waits for this agent to end, now: cleanup is tried for moments only, and nothing is reported any more. */
+  hurry: AbortSignal;
   /** Names of containers that could not be removed. */
   leftovers: Set<string>;
   onEvent: (event: AgentEvent) => void;
@@ -40,6 +42,8 @@ export interface TaskTimes {
   unclaimMs: number;
   /** For removing what a task left. */
   cleanUpMs: number;
+  /** The same, when somebody waits. */
+  hurriedCleanUpMs: number;
   /** For what a dead container still has in its pipe. */
   drainMs: number;
 }
@@ -51,6 +55,7 @@ export const defaultTimes: TaskTimes = {
   cutOffMs: 3_600_000,
   unclaimMs: 30_000,
   cleanUpMs: 60_000,
+  hurriedCleanUpMs: 3_000,
   drainMs: 10_000,
 };
 

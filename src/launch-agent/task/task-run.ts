@@ -29,6 +29,7 @@ export class TaskRun {
   readonly #abort = new AbortController();
   /** Ends posts: nobody listens any more. */
   readonly #unheard = new AbortController();
+  readonly #reported = new AbortController();
   readonly #end = Promise.withResolvers<TaskEnd>();
   readonly #started = Promise.withResolvers<void>();
   readonly #background: Promise<unknown>[] = [];
@@ -65,6 +66,7 @@ export class TaskRun {
     this.#started.resolve();
     const end = await this.#end.promise;
     await this.#report(end);
+    this.#reported.abort();
     lease.abort();
     this.#abort.abort(new Error("the task is over"));
     await this.#cleanUp();
@@ -73,8 +75,18 @@ export class TaskRun {
 
   /** This agent stops: what has not begun goes back to the queue, what has is cancelled; a second time without grace. */
   cancel(reason: string, options: { hurry: boolean }): void {
+    if (options.hurry) this.#background.push(this.#abandon(reason));
     if (this.#begun) this.#stop("canceled", reason, options);
     else this.#finish({ kind: "infrastructure", message: reason });
+  }
+
+  /** A control plane that does not answer is not waited for when somebody waits for us. */
+  async #abandon(reason: string): Promise<void> {
+    const { clock, limits } = this.#context;
+    await clock.sleep(hurryMs + limits.hurriedCleanUpMs, this.#reported.signal).catch(() => undefined);
+    if (this.#reported.signal.aborted) return;
+    this.#finish({ kind: "unheard", message: reason });
+    this.#unheard.abort(new Error(reason));
   }
 
   async #start(): Promise<void> {

@@ -22,7 +22,7 @@ export async function applyEvent(
   pipelineId: string,
   event: PipelineEvent,
 ): Promise<PipelineState | undefined> {
-  const before = await loadState(unit.db, pipelineId);
+  const before = await loadState(unit.db, pipelineId, await scopeOf(unit, event));
   if (!before) return undefined;
   const { state, effects } = transition(before, event);
   const atMs = context.clock.now();
@@ -34,6 +34,13 @@ export async function applyEvent(
   }
   await appendEvents(unit, pipelineId, told);
   return state;
+}
+
+/** A claim moves its own job alone, so that handing out takes as long in a big pipeline as in a small one. */
+async function scopeOf(unit: Unit, event: PipelineEvent): Promise<{ onlyJob?: string }> {
+  if (event.type !== "claimed") return {};
+  const task = await findTask(unit.db, event.task);
+  return task ? { onlyJob: task.job_id } : {};
 }
 
 interface At {

@@ -21,33 +21,45 @@ export async function findPipeline(db: Db, id: string): Promise<Row<"pipeline"> 
   return await db.selectFrom("pipeline").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** What the scheduler decides from, read back from the rows. Undefined: no such pipeline. */
-export async function loadState(db: Db, pipelineId: string): Promise<PipelineState | undefined> {
+/**
+ * What the scheduler decides from, read back from the rows. Undefined: no such pipeline. With `onlyJob`, this job alone and
+ * no workflow: enough for what cannot touch any other job, however many there are.
+ */
+export async function loadState(
+  db: Db,
+  pipelineId: string,
+  { onlyJob }: { onlyJob?: string } = {},
+): Promise<PipelineState | undefined> {
   const pipeline = await db
     .selectFrom("pipeline")
     .select(["cancel_reason", "ended_ms"])
     .where("id", "=", pipelineId)
     .executeTakeFirst();
   if (!pipeline) return undefined;
+  return {
+    ...(pipeline.cancel_reason === null ? {} : { cancelReason: pipeline.cancel_reason }),
+    ended: pipeline.ended_ms !== null,
+    workflows: onlyJob === undefined ? await loadWorkflows(db, pipelineId) : [],
+    jobs: await loadJobs(db, pipelineId, onlyJob),
+  };
+}
+
+async function loadWorkflows(db: Db, pipelineId: string): Promise<WorkflowState[]> {
   const workflows = await db
     .selectFrom("workflow")
     .select(["id", "status"])
     .where("pipeline_id", "=", pipelineId)
     .orderBy("position")
     .execute();
-  return {
-    ...(pipeline.cancel_reason === null ? {} : { cancelReason: pipeline.cancel_reason }),
-    ended: pipeline.ended_ms !== null,
-    workflows: workflows as WorkflowState[],
-    jobs: await loadJobs(db, pipelineId),
-  };
+  return workflows as WorkflowState[];
 }
 
-async function loadJobs(db: Db, pipelineId: string): Promise<JobState[]> {
+async function loadJobs(db: Db, pipelineId: string, onlyJob: string | undefined): Promise<JobState[]> {
   const tasks = await db
     .selectFrom("task")
     .select(["id", "job_id", "attempt", "status", "cancel_reason", "message"])
     .where("pipeline_id", "=", pipelineId)
+    .$if(onlyJob !== undefined, (query) => query.where("job_id", "=", onlyJob ?? ""))
     .orderBy("job_id")
     .orderBy("node_index")
     .execute();
@@ -56,6 +68,7 @@ async function loadJobs(db: Db, pipelineId: string): Promise<JobState[]> {
     .selectFrom("job")
     .select(["id", "workflow_id", "name", "kind", "requires_json", "status", "reason", "refusal", "approved_by"])
     .where("pipeline_id", "=", pipelineId)
+    .$if(onlyJob !== undefined, (query) => query.where("id", "=", onlyJob ?? ""))
     .orderBy("position")
     .execute();
   return jobs.map((job) => ({

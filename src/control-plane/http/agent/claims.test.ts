@@ -14,10 +14,15 @@ import { agentApi } from "../../../protocol/agent-api.ts";
 /** A clock that can be put forward; its pauses are short. */
 function hastyClock() {
   let aheadMs = 0;
+  let pauses = 0;
   return {
     ...systemClock,
     now: () => systemClock.now() + aheadMs,
-    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(Math.min(ms, 10), signal),
+    sleep: (ms: number, signal?: AbortSignal) => {
+      pauses += 1;
+      return systemClock.sleep(Math.min(ms, 10), signal);
+    },
+    pauses: () => pauses,
     forward: (ms: number) => {
       aheadMs += ms;
     },
@@ -222,7 +227,8 @@ describe("a lease", () => {
     for (let beat = 0; beat < 4; beat++) {
       clock.forward(20_000);
       await held?.call("POST", agentApi.heartbeat, { json: {} });
-      await systemClock.sleep(15);
+      const before = clock.pauses();
+      await until(() => clock.pauses() > before + 4);
     }
 
     expect((await held?.finish())?.status).toBe(200);

@@ -99,6 +99,7 @@ async function tasks(db: Kysely<unknown>): Promise<void> {
     .addColumn("output_dropped", "integer", (c) => c.notNull().defaultTo(0))
     .execute();
   await db.schema.createIndex("task_of_pipeline").on("task").column("pipeline_id").execute();
+  await db.schema.createIndex("task_of_job").on("task").column("job_id").execute();
   await db.schema.createIndex("task_in_queue").on("task").columns(["status", "queue", "queue_order"]).execute();
   await db.schema.createIndex("task_by_claim").on("task").column("claim_id").execute();
   await db.schema

@@ -92,6 +92,18 @@ build_image() {
   in_log /tmp/cofferdam-build.log docker build --label "$content_label=$hash" -t "$tag" "$@" ||
     die "The image $tag does not build. See /tmp/cofferdam-build.log."
   new=$(docker image inspect --format '{{.Id}}' "$tag")
-  # In use by a container: then it stays until that is gone.
-  if [ -n "$old" ] && [ "$old" != "$new" ]; then docker rmi "$old" >/dev/null 2>&1 || true; fi
+  if [ -n "$old" ] && [ "$old" != "$new" ]; then
+    drop_shared_volumes "$old"
+    # In use by a container: then it stays until that is gone.
+    docker rmi "$old" >/dev/null 2>&1 || true
+  fi
+}
+
+# Shared volumes made of an image that is replaced, and the containers of the same names that say they are whole. What a
+# task still uses stays.
+drop_shared_volumes() {
+  docker ps -a --filter "ancestor=$1" --filter label=dev.cofferdam.role=shared --format '{{.Names}}' |
+    while read -r name; do
+      if docker rm "$name" >/dev/null 2>&1; then docker volume rm "$name" >/dev/null 2>&1 || true; fi
+    done
 }

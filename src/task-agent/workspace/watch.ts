@@ -8,29 +8,23 @@ export interface WatchOptions {
 }
 
 const glanceMs = 1000;
-/** A walk at least this often, in case others have freed as much as the job has written. */
-const maxGlancesBetweenWalks = 60;
-/** A walk may cost a fiftieth of the time. */
+/** A walk may cost a fiftieth of the time, */
 const restPerWalk = 50;
+/** and a fifth while the file system loses what is still allowed. Others may free as much as the job writes, so that is only a hint. */
+const restPerHurriedWalk = 5;
 
-/**
- * Watches that the workspace stays under its limit. Cheap: only when the file system has lost a good part of what is
- * still allowed, the tree is walked.
- */
+/** Watches that the workspace stays under its limit, by walking the tree: seldom where that is dear, every second where it is not. */
 export function watchWorkspace(options: WatchOptions): Disposable {
   const over = new AbortController();
   let allowed = options.limitBytes;
-  let freeBefore: number | undefined;
-  let glances = 0;
-  let restUntilMs = 0;
+  let freeBefore = freeBytes(options.directory) ?? 0;
+  let endedMs = performance.now();
+  let walkMs = 0;
   const glance = async (): Promise<void> => {
-    glances += 1;
-    const free = freeBytes(options.directory);
-    freeBefore ??= free;
-    const lost = free === undefined || freeBefore === undefined ? 0 : freeBefore - free;
-    const due = lost > allowed / 4 || glances >= maxGlancesBetweenWalks;
-    if (!due || performance.now() < restUntilMs) return;
     const startedMs = performance.now();
+    const lost = freeBefore - (freeBytes(options.directory) ?? 0);
+    const rest = lost > allowed / 4 ? restPerHurriedWalk : restPerWalk;
+    if (startedMs - endedMs < walkMs * rest) return;
     const used = await usedBytes(options.directory, over.signal);
     if (over.signal.aborted) return;
     if (used > options.limitBytes) {
@@ -38,10 +32,10 @@ export function watchWorkspace(options: WatchOptions): Disposable {
       options.onOver(overMessage(options, used));
       return;
     }
-    restUntilMs = performance.now() + (performance.now() - startedMs) * restPerWalk;
+    endedMs = performance.now();
+    walkMs = endedMs - startedMs;
     allowed = options.limitBytes - used;
-    freeBefore = free;
-    glances = 0;
+    freeBefore = freeBytes(options.directory) ?? 0;
   };
   let timer: NodeJS.Timeout | undefined;
   const next = (): void => {
@@ -51,7 +45,6 @@ export function watchWorkspace(options: WatchOptions): Disposable {
     await glance();
     if (!over.signal.aborted) next();
   };
-  freeBefore = freeBytes(options.directory);
   next();
   return {
     [Symbol.dispose](): void {

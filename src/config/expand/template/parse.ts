@@ -11,6 +11,8 @@ export interface Tag {
   kind: "tag";
   /** What stands between the brackets, without blanks around it. */
   expression: string;
+  /** x, when the expression is `parameters.x`: by far the most are. */
+  parameter: string | undefined;
   /** Offset and length of the whole tag in the text. */
   offset: number;
   length: number;
@@ -85,7 +87,15 @@ function tagAt(text: string, offset: number): Extract<Token, { kind: "tag" }> | 
   const sigil = inner.startsWith("#") || inner.startsWith("^") || inner.startsWith("/") ? inner.slice(0, 1) : "";
   const expression = inner.slice(sigil.length).trim();
   if (expression === "") return undefined;
-  return { kind: "tag", sigil, tag: { kind: "tag", expression, offset, length: end + 2 - offset } };
+  return {
+    kind: "tag",
+    sigil,
+    tag: { kind: "tag", expression, parameter: parameterOf(expression), offset, length: end + 2 - offset },
+  };
+}
+
+function parameterOf(expression: string): string | undefined {
+  return expression.startsWith("parameters.") ? expression.slice("parameters.".length) : undefined;
 }
 
 function closingOf(text: string, from: number): number {

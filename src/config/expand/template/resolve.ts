@@ -117,7 +117,8 @@ function write(parts: readonly Part[], writing: Writing): void {
 /** What a tag stands for; broken, and told, when it stands for nothing. */
 function tagValue(tag: Tag, here: Here, node: ScalarNode): Node {
   const { expression } = tag;
-  const known = lookup(expression, here, node);
+  const known =
+    tag.parameter === undefined ? lookup(expression, here, node) : here.scope.parameters?.get(tag.parameter);
   if (known) return known;
   const at = placeOf(tag, node);
   // A parameter whose name is no identifier is looked up as it stands.

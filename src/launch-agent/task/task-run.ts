@@ -1,11 +1,10 @@
-import type { Attachment, ContainerPlan, Exit } from "../../engine/engine.ts";
-import { isEngineError } from "../../engine/engine.ts";
+import { type Attachment, type Exit, isEngineError } from "../../engine/engine.ts";
 import type { Claim } from "../api/client.ts";
 import { isFenced } from "../api/failure.ts";
 import { errorFacts } from "../log.ts";
 import { LaunchLane } from "../relay/launch-lane.ts";
 import { RecordRelay } from "../relay/records.ts";
-import { removeContainers } from "./clean-up.ts";
+import { TaskContainers } from "./containers.ts";
 import type { TaskContext } from "./context.ts";
 import { endOfDeath, endOfError, type TaskEnd } from "./end.ts";
 import { keepLease } from "./heartbeat.ts";
@@ -33,11 +32,8 @@ export class TaskRun {
   readonly #end = Promise.withResolvers<TaskEnd>();
   readonly #started = Promise.withResolvers<void>();
   readonly #background: Promise<unknown>[] = [];
-  /** Names or ids of containers that exist, or may. */
-  readonly #containers = new Map<string, string>();
+  readonly #containers: TaskContainers;
   #session: TaskSession | undefined;
-  #primary: string | undefined;
-  #mayRun = false;
   #begun = false;
   #ended = false;
   #forced: { status: "canceled" | "timedout"; reason: string } | undefined;
@@ -51,6 +47,7 @@ export class TaskRun {
       onFailure: (error) => this.#onApiFailure(error),
     });
     this.#lane = new LaunchLane(relay, context.clock);
+    this.#containers = new TaskContainers(context, this.#abort.signal);
   }
 
   /** Runs it to its end. Never rejects. `admitted` resolves when there is room for it. */
@@ -102,55 +99,18 @@ export class TaskRun {
     this.#background.push(this.#watchAcceptance());
   }
 
-  /** Nothing is waited for in between that could be done before or after: this is what a user waits for. */
   async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
-    const { engine, gate, clock } = this.#context;
+    const { clock } = this.#context;
     const beganAt = clock.monotonic();
-    await gate.run(async () => {
-      this.#abort.signal.throwIfAborted();
-      const id = await this.#create(spun.primary);
-      this.#primary = id;
-      const attachment = await engine.attach(id, this.#abort.signal);
+    const id = await this.#containers.startPrimary(spun.primary, (attachment) => {
       const session = this.#openSession(attachment);
       if (options.handOver) session.handOver(spun.work);
-      await this.#startContainer(id);
     });
     this.#started.resolve();
     this.#emit("started");
     const tookMs = Math.round(clock.monotonic() - beganAt);
-    this.#lane.line(spinUpStep, `Container ${shortId(this.#primary ?? "")} started in ${tookMs} ms`);
-    this.#background.push(this.#watchContainer());
-  }
-
-  /** A start whose answer is lost may have worked; one that was refused has not. */
-  async #startContainer(id: string): Promise<void> {
-    this.#mayRun = true;
-    try {
-      await this.#context.engine.start(id, this.#abort.signal);
-    } catch (error) {
-      this.#mayRun = isEngineError(error, "unreachable") || isEngineError(error, "aborted");
-      throw error;
-    }
-  }
-
-  /** Not under the task's signal: a create that is cut off may still make the container. The engine bounds it. */
-  async #create(plan: ContainerPlan): Promise<string> {
-    const { engine } = this.#context;
-    const unstoppable = new AbortController().signal;
-    this.#containers.set(plan.name, plan.name);
-    try {
-      return this.#known(plan, await engine.create(plan, unstoppable));
-    } catch (error) {
-      if (!isEngineError(error, "conflict")) throw error;
-      // Left by a create whose answer was lost: this very attempt is ours alone.
-      await engine.remove(plan.name, unstoppable);
-      return this.#known(plan, await engine.create(plan, unstoppable));
-    }
-  }
-
-  #known(plan: ContainerPlan, id: string): string {
-    this.#containers.set(plan.name, id);
-    return id;
+    this.#lane.line(spinUpStep, `Container ${shortId(id)} started in ${tookMs} ms`);
+    this.#background.push(this.#watchContainer(id));
   }
 
   #openSession(attachment: Attachment): TaskSession {
@@ -174,29 +134,18 @@ export class TaskRun {
 
   async #startServices(spun: SpunUp): Promise<void> {
     const { task } = this.claim;
-    const joins = this.#primary ?? "";
+    const joins = this.#containers.primary ?? "";
     await Promise.all(
       task.container.images.slice(1).map(async (spec, at) => {
         const index = at + 1;
         const image = spun.images[index];
         if (!image) return;
         const plan = servicePlan(task, this.#context, { spec, image, agent: spun.agent, index, joins });
-        await this.#startService(plan, { step: index, name: spec.image });
+        const started = await this.#containers.startService(plan);
+        const service = { ...started, step: index, name: spec.image, lane: this.#lane, signal: this.#abort.signal };
+        this.#background.push(followService(service, this.#context));
       }),
     );
-  }
-
-  async #startService(plan: ContainerPlan, shown: { step: number; name: string }): Promise<void> {
-    const { engine, gate } = this.#context;
-    const signal = this.#abort.signal;
-    await gate.run(async () => {
-      signal.throwIfAborted();
-      const id = await this.#create(plan);
-      const attachment = await engine.attach(id, signal);
-      await engine.start(id, signal);
-      const service = { ...shown, id, attachment, lane: this.#lane, signal };
-      this.#background.push(followService(service, this.#context));
-    });
   }
 
   async #watchAcceptance(): Promise<void> {
@@ -224,8 +173,8 @@ export class TaskRun {
   }
 
   /** The end of the container, if it comes before the task's own word. */
-  async #watchContainer(): Promise<void> {
-    const end = await this.#containerEnd();
+  async #watchContainer(id: string): Promise<void> {
+    const end = await this.#containerEnd(id);
     if (!end) return;
     if (this.#session?.saidEnd) {
       // All that it had to say is on its way; the last acknowledgement ends the task.
@@ -235,10 +184,10 @@ export class TaskRun {
     this.#finish(end);
   }
 
-  async #containerEnd(): Promise<TaskEnd | undefined> {
+  async #containerEnd(id: string): Promise<TaskEnd | undefined> {
     const { engine, limits, clock } = this.#context;
     try {
-      const exit = await engine.wait(this.#primary ?? "", this.#abort.signal);
+      const exit = await engine.wait(id, this.#abort.signal);
       await settledWithin(this.#session?.ended ?? Promise.resolve(), limits.drainMs, clock);
       return this.#deathEnd(exit);
     } catch (error) {
@@ -288,8 +237,9 @@ export class TaskRun {
 
   async #insist(afterMs: number): Promise<void> {
     await this.#sleep(afterMs);
-    if (this.#ended || this.#primary === undefined) return;
-    const killed = this.#context.engine.kill(this.#primary, this.#abort.signal);
+    const id = this.#containers.primary;
+    if (this.#ended || id === undefined) return;
+    const killed = this.#context.engine.kill(id, this.#abort.signal);
     // Whether or not the engine obeys: the task ends here.
     if (!(await settledWithin(killed, this.#context.limits.drainMs, this.#context.clock))) {
       this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the container could not be killed" });
@@ -354,13 +304,14 @@ export class TaskRun {
   /** A task is only given back when it surely did not begin: nothing runs any more, and all that it said is read. */
   async #makeSure(): Promise<void> {
     const { engine, limits, clock } = this.#context;
-    if (!this.#mayRun || this.#primary === undefined || !this.#session) return;
-    await settledWithin(engine.kill(this.#primary, new AbortController().signal), limits.drainMs, clock);
+    const id = this.#containers.primary;
+    if (!this.#containers.mayRun || id === undefined || !this.#session) return;
+    await settledWithin(engine.kill(id, new AbortController().signal), limits.drainMs, clock);
     await settledWithin(this.#session.ended, limits.drainMs, clock);
   }
 
   async #cleanUp(): Promise<void> {
-    await removeContainers([...this.#containers.values()].toReversed(), this.#context);
+    await this.#containers.removeAll();
     await this.#session?.close();
     this.#emit("removed");
   }

@@ -136,6 +136,17 @@ test("an image without any shell is told in words", async () => {
   });
 });
 
+test("a full disk is told", async () => {
+  const account = { uid: 0, gid: 0 };
+  const { launch } = await start("debian:bookworm-slim", {
+    workspace: { path: "/root/project", owner: account, medium: "memory", sizeBytes: 8 * 2 ** 20 },
+  });
+  launch.handOver(workOf(["head -c 20M /dev/zero > f"]));
+
+  expect(await launch.ended()).toMatchObject({ status: "failed" });
+  expect(launch.output(100)).toMatch(/The disk of the workspace \(\/root\/project\) is full/);
+});
+
 test("an agent that comes back gets every byte", async () => {
   const { id, launch, attachment } = await start("debian:bookworm-slim");
   launch.options = { acknowledges: false };

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { CompiledConfig } from "../../config/compiled.ts";
+import { ControlPlaneError } from "../../control-plane/index.ts";
 import type { ExecOptions } from "../exec.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
 import { compileProject } from "./compile.ts";
@@ -12,30 +13,50 @@ import { openSession, type Session } from "./session.ts";
 /** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
 export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
   // Engine and store are opened while the config is read and compiled: neither makes anything that would have to go.
-  const opening = openSession({ directory: resolve(io.cwd, options.directory), env: io.env });
-  let prepared: Prepared | undefined;
+  const giveUp = new AbortController();
+  const signal = AbortSignal.any([io.interrupted, giveUp.signal]);
+  const opening = openSession({ directory: resolve(io.cwd, options.directory), env: io.env, signal });
+  // It may fail while the config is still being read: that is told when it is waited for.
+  opening.catch(() => {});
   try {
-    prepared = await prepare(options, io);
+    const prepared = await prepare(options, io);
+    if (!prepared) return exitCode.usage;
+    const session = await opening;
+    const id = await createPipeline(session, prepared, { options, io });
+    return await follow({ id, session, options, io });
+  } catch (error) {
+    if (io.interrupted.aborted && error instanceof CommandError) return exitCode.interrupted;
+    throw error;
   } finally {
-    if (!prepared) await discard(opening);
+    giveUp.abort();
+    await discard(opening);
   }
-  if (!prepared) return exitCode.usage;
-  const { project, compiled } = prepared;
-  await using session = await opening;
-  const { id } = await session.controlPlane.createPipeline({
-    project: { slug: project.slug, name: project.name },
-    config: compiled,
-    source: project.configText,
-    vcs: project.vcs,
-    trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
-    only: {
-      ...(options.workflow !== undefined && { workflow: options.workflow }),
-      ...(options.job !== undefined && { job: options.job }),
-    },
-    environment: options.env,
-    secretNames: Object.keys(options.env),
-  });
-  return await follow({ id, session, options, io });
+}
+
+async function createPipeline(
+  session: Session,
+  { project, compiled }: Prepared,
+  { options, io }: { options: ExecOptions; io: Io },
+): Promise<string> {
+  try {
+    const { id } = await session.controlPlane.createPipeline({
+      project: { slug: project.slug, name: project.name },
+      config: compiled,
+      source: project.configText,
+      vcs: project.vcs,
+      trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
+      only: {
+        ...(options.workflow !== undefined && { workflow: options.workflow }),
+        ...(options.job !== undefined && { job: options.job }),
+      },
+      environment: options.env,
+      secretNames: Object.keys(options.env),
+    });
+    return id;
+  } catch (cause) {
+    if (!(cause instanceof ControlPlaneError)) throw cause;
+    throw new CommandError(`${cause.message}.`, { exitCode: exitCode.usage, cause });
+  }
 }
 
 interface Prepared {

@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from "node:crypto";
 import { lstat, mkdir, rm, stat } from "node:fs/promises";
 import { homedir, hostname, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import type { ControlPlane } from "../../control-plane/control-plane.ts";
+import type { ControlPlane, ControlPlaneOptions } from "../../control-plane/control-plane.ts";
 import { openControlPlane } from "../../control-plane/index.ts";
 import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import { type AgentEvent, type LaunchAgent, type Log, startLaunchAgent } from "../../launch-agent/index.ts";
@@ -34,6 +34,8 @@ export interface SessionOptions {
   /** Where `checkout` takes the tree from. */
   directory: string;
   env: Io["env"];
+  /** Ends the search for an engine. */
+  signal?: AbortSignal;
   /** What the launch agent does, for whoever measures it. */
   onEvent?: (event: AgentEvent) => void;
 }
@@ -46,13 +48,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const closing = new AbortController();
   const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
   const [{ engine, info }] = await Promise.all([
-    findEngine(env, { helperLabels, signal: closing.signal }),
+    findEngine(env, { helperLabels, signal: options.signal ?? closing.signal }),
     makeRuntimeDirectory(runtimeDirectory),
   ]);
   const dataDirectory = join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "cofferdam");
   const socketPath = join(runtimeDirectory, `${name}.sock`);
-  const controlPlane = await openControlPlane({
-    dataDirectory,
+  checkSocketPath(socketPath);
+  const controlPlane = await openStore(dataDirectory, {
     clock: systemClock,
     route: routeLocally(queueOf(name), info),
     sources: { open: async ({ signal }) => openWorkingTree(directory, signal) },
@@ -84,6 +86,21 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       await rm(socketPath, { force: true });
     },
   };
+}
+
+async function openStore(
+  dataDirectory: string,
+  options: Omit<ControlPlaneOptions, "dataDirectory">,
+): Promise<ControlPlane> {
+  try {
+    return await openControlPlane({ ...options, dataDirectory });
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(
+      `runs cannot be kept in ${dataDirectory}: ${message}. Set XDG_DATA_HOME to a directory on a local disk that you may write.`,
+      { exitCode: exitCode.infrastructure, cause },
+    );
+  }
 }
 
 interface AgentParts {
@@ -148,6 +165,17 @@ function prefixOf(runtimeDirectory: string): string {
   const host = hostname();
   const place = createHash("sha256").update(`${host}\0${runtimeDirectory}`).digest("hex").slice(0, 8);
   return `exec-${host.replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, 24)}-${userInfo().uid}-${place}-`;
+}
+
+/** The kernel takes no longer one. */
+const maxSocketPathBytes = 107;
+
+function checkSocketPath(path: string): void {
+  if (Buffer.byteLength(path) <= maxSocketPathBytes) return;
+  throw new CommandError(
+    `the path of the socket ${path} is longer than ${maxSocketPathBytes} bytes: set XDG_RUNTIME_DIR to a shorter one.`,
+    { exitCode: exitCode.usage },
+  );
 }
 
 /** Private to the user. */

@@ -72,7 +72,7 @@ export interface NewPipeline {
   secretNames: string[];
 }
 
-export interface Project {
+interface Project {
   /** `vcs/organization/name`. Caches are kept apart by it. */
   slug: string;
   name: string;

@@ -4,7 +4,7 @@ import { newToken } from "./auth/tokens.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
 import { openBlobDirectory } from "./blobs/directory.ts";
 import type { Context } from "./context.ts";
-import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
+import type { ControlPlane, ControlPlaneOptions, ResourceClass } from "./control-plane.ts";
 import { ControlPlaneError } from "./errors.ts";
 import { createServer, listen } from "./http/server.ts";
 import { Notifier } from "./notifier.ts";
@@ -17,6 +17,7 @@ import { insertClassToken, putResourceClass, resourceClassExists } from "./store
 import { openStore } from "./store/store.ts";
 import { watchPipeline } from "./watch/watch.ts";
 
+const cutOffIntervalMs = 20;
 const className = /^[\w.-]{1,100}\/[\w.-]{1,100}$/;
 
 /** Opens the data directory, and gives running tasks of an earlier control plane a new lease. Throws when it cannot be used. */
@@ -83,23 +84,26 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   }
 }
 
+/** Lets running calls finish for a while, then cuts off whoever is still there, or comes yet. */
 async function closeServer(
   server: ReturnType<typeof createServer>,
   clock: ControlPlaneOptions["clock"],
   graceMs: number,
 ): Promise<void> {
   const closed = new AbortController();
-  const cutOff = (): void => server.server.closeAllConnections();
-  if (graceMs === 0) cutOff();
-  else clock.sleep(graceMs, closed.signal).then(cutOff, () => undefined);
+  const cutOff = async (): Promise<void> => {
+    for (let pauseMs = graceMs; ; pauseMs = cutOffIntervalMs) {
+      await clock.sleep(pauseMs, closed.signal);
+      server.server.closeAllConnections();
+    }
+  };
+  const cuttingOff = cutOff().catch(() => undefined);
   await server.close();
   closed.abort();
+  await cuttingOff;
 }
 
-async function putClass(
-  context: Context,
-  { name, description }: { name: string; description?: string },
-): Promise<void> {
+async function putClass(context: Context, { name, description }: ResourceClass): Promise<void> {
   if (!className.test(name))
     throw new ControlPlaneError("bad-request", `"${name}" is no class name: it has the form namespace/name`);
   const row = { name, description: description ?? "", created_ms: context.clock.now() };

@@ -64,7 +64,7 @@ export async function openLayer(
 }
 
 /** Ids of the jobs that a job requires, directly or not, in graph order. Jobs come with each after those that it requires. */
-export function upstreamOf(jobs: readonly GraphJob[], id: string): string[] {
+function upstreamOf(jobs: readonly GraphJob[], id: string): string[] {
   const byId = new Map(jobs.map((job) => [job.id, job]));
   const found = new Set<string>();
   const visit = (of: string): void => {

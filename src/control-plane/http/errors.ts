@@ -9,7 +9,9 @@ export function answerErrors(server: FastifyInstance): void {
       return await answer(reply, error.status, { ...error.details, ...apiError(error) });
     const status = statusOf(error);
     if (status < 500) return await answer(reply, status, { code: codeOf(status), message: error.message });
-    request.log.error({ err: error, method: request.method, url: request.url }, "request failed");
+    const facts = { err: error, method: request.method, url: request.url };
+    if (reply.raw.destroyed) request.log.info(facts, "the caller hung up");
+    else request.log.error(facts, "request failed");
     return await answer(reply, 500, {
       code: "internal",
       message: "the control plane failed at this; its log says why. Try again",

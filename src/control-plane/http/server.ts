@@ -25,7 +25,7 @@ export function createServer(context: Context, waiters: QueueWaiters, logLevel: 
     // Uploads take as long as they take; calls that wait for work are held for a minute.
     requestTimeout: 0,
     keepAliveTimeout: 75_000,
-    forceCloseConnections: true,
+    forceCloseConnections: "idle",
     // Shapes are checked by zod. Fastify's own compilers would take longer to load than all the rest of it.
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
     routerOptions: { maxParamLength: 500 },

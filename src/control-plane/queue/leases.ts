@@ -26,7 +26,7 @@ export async function expireLeases(context: Context, signal: AbortSignal): Promi
   }
 }
 
-export async function expireLeasesOnce(context: Context): Promise<void> {
+async function expireLeasesOnce(context: Context): Promise<void> {
   const late = await tasksOutOfLease(context.store.db, context.clock.now());
   for (const { id, attempt } of late)
     await context.store.transaction((unit) => expireLease(context, unit, { id, attempt }));

@@ -15,7 +15,7 @@ export async function* readOutputOfTask(db: Db, taskId: string, step: number): A
 }
 
 /** A step's output as bytes, both streams together in order of arrival. Holds a few pieces at a time. */
-export async function* readStepOutput(db: Db, key: StepKey): AsyncGenerator<Buffer, void, undefined> {
+async function* readStepOutput(db: Db, key: StepKey): AsyncGenerator<Buffer, void, undefined> {
   for (let after = 0; ; ) {
     const rows = await readOutputPieces(db, key, { after, limit: piecesAtOnce });
     for (const row of rows) yield decodePiece(pieceOfRow(row));

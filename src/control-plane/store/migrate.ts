@@ -46,7 +46,7 @@ async function versionOf(db: Kysely<unknown>): Promise<number> {
   return rows[0]?.version ?? 0;
 }
 
-export class StoreTooNew extends Error {
+class StoreTooNew extends Error {
   override name = "StoreTooNew";
 }
 

@@ -1,4 +1,3 @@
-import { nextNumbers } from "./counters.ts";
 import type { Row } from "./schema.ts";
 import type { Db } from "./store.ts";
 
@@ -78,10 +77,6 @@ export async function renewLease(db: Db, task: { id: string; attempt: number }, 
     .where("attempt", "=", task.attempt)
     .where("status", "=", "running")
     .execute();
-}
-
-export async function nextQueueOrder(db: Db): Promise<number> {
-  return await nextNumbers(db, "queue");
 }
 
 /** The number up to which a lane is stored. */

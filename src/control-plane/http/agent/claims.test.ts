@@ -440,3 +440,24 @@ test("a pipeline of a thousand jobs is made and begun", async () => {
 
   expect((await plane.agent.claim(plane.token))?.task.pipeline.id).toBe(id);
 });
+
+describe("closing", () => {
+  test("answers whoever waits for a task, and lets running calls finish", async () => {
+    await using plane = await temporaryControlPlane();
+    const waiting = plane.agent.claim(plane.token, { waitMs: 30_000 });
+    await plane.agent.call("GET", "/live");
+
+    await plane.controlPlane.close({ graceMs: 5_000 });
+
+    expect(await waiting).toBeUndefined();
+  });
+
+  test("twice is fine", async () => {
+    const plane = await temporaryControlPlane();
+
+    await plane.controlPlane.close({ graceMs: 0 });
+    await plane[Symbol.asyncDispose]();
+
+    await expect(plane.agent.call("GET", "/live")).rejects.toThrow(/destroyed|ENOENT|ECONNREFUSED/);
+  });
+});

@@ -35,7 +35,7 @@ function check(node: Node, here: Here): boolean {
 
 /** A textual node as plain data; undefined when something is wrong with it, which is told. Most of a big matrix is made here. */
 export function fill(node: Node, here: Here): unknown {
-  if (!node.templated) return plain(node);
+  if (!node.templated || !here.pass.templating) return plain(node);
   if (node.kind === "scalar") return fillText(node, here);
   if (node.kind === "list") {
     const items = node.items.map((item) => fill(item, here));

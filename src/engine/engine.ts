@@ -122,7 +122,7 @@ export interface ContainerPlan {
   shared: { volume: string; path: string }[];
 }
 
-export interface ContainerLimits {
+interface ContainerLimits {
   memoryBytes: number;
   cpus: number;
   pids: number;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Attachment, type ContainerPlan, type Engine, type Exit, isEngineError } from "../../src/engine/engine.ts";
 
 /** What a command in the container does, said in words that every engine under test can turn into a command. */
-export interface Scripts {
+interface Scripts {
   /** Writes this to stdout and stderr and exits. */
   say: (orders: { stdout?: string; stderr?: string; exit?: number }) => Partial<ContainerPlan>;
   /** Sends this many bytes of stdin back, then exits 0. */

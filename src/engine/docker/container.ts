@@ -13,7 +13,8 @@ export async function createContainer(client: Client, plan: ContainerPlan, signa
   const what = `create container ${plan.name}`;
   const query = { name: checkedName(plan.name) };
   checkedReference(plan.image);
-  const body = createBody(plan);
+  const { dialect } = await client.session(signal);
+  const body = createBody(plan, dialect);
   const request = {
     method: "POST",
     path: "/containers/create",

@@ -20,7 +20,7 @@ export const standardCapabilities = [
 ] as const;
 
 /** Stands in for root where the isolation does not allow root. */
-export const unprivilegedId = 65534;
+const unprivilegedId = 65534;
 
 const mebibyte = 1024 * 1024;
 const strictTmpfs = {
@@ -88,7 +88,7 @@ export interface VolumeMount {
  * A container with all its walls. Pure. A `strict` plan has to name its user by number: see `strictUser`.
  * The limits' fractions are cut off, as the engine counts in whole bytes and billionths of a cpu.
  */
-export function createBody(plan: ContainerPlan): CreateBody {
+export function createBody(plan: ContainerPlan, engine: EngineTraits = { takesSeccomp: true }): CreateBody {
   const user = plan.isolation === "strict" ? strictUser(plan.user) : plan.user;
   return {
     Image: plan.image,
@@ -105,11 +105,17 @@ export function createBody(plan: ContainerPlan): CreateBody {
     OpenStdin: true,
     StdinOnce: false,
     Tty: false,
-    HostConfig: hostConfig(plan),
+    HostConfig: hostConfig(plan, engine),
   };
 }
 
-function hostConfig(plan: ContainerPlan): HostConfig {
+/** What the engine at hand can be told. */
+export interface EngineTraits {
+  /** Whether it takes a seccomp profile by value. Where not, the engine's own default stays in force. */
+  takesSeccomp: boolean;
+}
+
+function hostConfig(plan: ContainerPlan, engine: EngineTraits): HostConfig {
   const strict = plan.isolation === "strict";
   return {
     AutoRemove: false,
@@ -125,7 +131,7 @@ function hostConfig(plan: ContainerPlan): HostConfig {
     ...limits(plan),
     CapDrop: ["ALL"],
     CapAdd: strict ? [] : [...standardCapabilities],
-    SecurityOpt: strict ? [seccompOption, "no-new-privileges:true"] : [seccompOption],
+    SecurityOpt: [...(engine.takesSeccomp ? [seccompOption] : []), ...(strict ? ["no-new-privileges:true"] : [])],
     ReadonlyRootfs: strict,
     ...(strict ? { Tmpfs: strictTmpfs } : {}),
     ...extraHosts(plan),

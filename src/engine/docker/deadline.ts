@@ -38,7 +38,7 @@ export async function withDeadline<T>(deadline: Deadline, work: (signal: AbortSi
   }
 }
 
-export function abortedError(what: string, cause: unknown): EngineError {
+function abortedError(what: string, cause: unknown): EngineError {
   return new EngineError("aborted", `${what}: given up by the caller`, { cause });
 }
 

@@ -11,6 +11,8 @@ export interface Dialect {
   apiVersion: string;
   /** Whether creating a container fills its empty named volumes from the image. Podman fills them at the first start. */
   createFillsVolumes: boolean;
+  /** Whether a seccomp profile may come with the create call. Podman takes the path of a file on its machine only. */
+  takesSeccomp: boolean;
   /** What a kill of a container that does not run is answered with. */
   notRunningStatuses: readonly number[];
 }
@@ -29,6 +31,7 @@ export function dialectOf(version: VersionAnswer, address: string): Dialect {
     kind: podman ? "podman" : "docker",
     apiVersion: `v${spoken.major}.${spoken.minor}`,
     createFillsVolumes: !podman,
+    takesSeccomp: !podman,
     notRunningStatuses: podman ? [404, 409, 500] : [404, 409],
   };
 }

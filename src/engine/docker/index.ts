@@ -13,7 +13,7 @@ import { listOwned, removeOwned } from "./inventory.ts";
 import { pullImage } from "./pull.ts";
 import { ensureFilledVolume } from "./shared-volume.ts";
 
-export { type AddressHints, describeAddress, type EngineAddress, engineAddresses } from "./address.ts";
+export { describeAddress, type EngineAddress, engineAddresses } from "./address.ts";
 
 export interface DockerEngineOptions {
   address: EngineAddress;

@@ -183,14 +183,17 @@ export function parseJson(body: Buffer, what: string): unknown {
   }
 }
 
+/** Engines repeat what they were sent, which may be long. */
+const maxMessageLength = 1000;
+
 function messageOf(body: Buffer): string {
   const text = body.toString("utf8").trim();
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed === "object" && parsed !== null && "message" in parsed && typeof parsed.message === "string")
-      return parsed.message.trim();
+      return parsed.message.trim().slice(0, maxMessageLength);
   } catch {
     // Proxies answer in HTML or plain text: then their text is all that there is to tell.
   }
-  return text.slice(0, 1000);
+  return text.slice(0, maxMessageLength);
 }

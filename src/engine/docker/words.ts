@@ -25,7 +25,11 @@ const pullPhrases: Phrase[] = [
   { pattern: /invalid reference format|repository name must be/i, code: "bad-reference" },
 ];
 
+/** Podman says it with 500. */
+const nameTaken: Phrase = { pattern: /\bname\b.* is already in use|that name is already in use/i, code: "conflict" };
+
 const startPhrases: Phrase[] = [
+  nameTaken,
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   { pattern: /exec format error/i, code: "wrong-architecture" },
   {
@@ -36,6 +40,7 @@ const startPhrases: Phrase[] = [
 ];
 
 const anyPhrases: Phrase[] = [
+  nameTaken,
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   { pattern: /invalid reference format|repository name must be/i, code: "bad-reference" },
 ];

@@ -13,8 +13,7 @@ import { type DummyImage, DummyImages } from "./images.ts";
 import { obeyOrders } from "./orders.ts";
 
 export { CallerError } from "./caller.ts";
-export type { DummyProcess, DummyProgram } from "./container.ts";
-export type { DummyImage } from "./images.ts";
+export type { DummyProcess } from "./container.ts";
 
 export interface DummyEngineOptions {
   /** Plays every container's process; absent: `obeyOrders`. */

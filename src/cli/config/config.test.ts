@@ -112,6 +112,13 @@ describe("validate", () => {
     });
   });
 
+  test("takes the file as CircleCI's command line does", async () => {
+    expect(await config(["validate", "-c", "good.yml"])).toMatchObject({
+      code: 0,
+      stdout: "Config file at good.yml is valid.\n",
+    });
+  });
+
   test("as JSON gives one object a finding, of all files, with every key", async () => {
     const { code, stdout } = await config(["validate", "good.yml", "bad.yml", "--format", "json"]);
 

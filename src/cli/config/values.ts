@@ -58,6 +58,15 @@ function parseMap(text: string, what: string): Record<string, unknown> {
 /** Undefined for what can't be read: whoever reads it next says what is wrong with it. */
 function parseSafely(text: string): unknown {
   try {
+    // JSON is YAML in all but a few odd places, such as tabs.
+    return JSON.parse(text);
+  } catch {
+    return parseYaml(text);
+  }
+}
+
+function parseYaml(text: string): unknown {
+  try {
     return parse(text, { merge: true, logLevel: "error" }) as unknown;
   } catch {
     return undefined;

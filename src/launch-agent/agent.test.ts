@@ -193,6 +193,29 @@ test("says what is wrong with an image, as the config's fault", async () => {
   }
 });
 
+test("looks for an image once more that was removed in the last moment", async () => {
+  const task = controlPlane.enqueue(aTask());
+  let creates = 0;
+  const { agent } = start(
+    async (taskAgent) => {
+      await taskAgent.begin();
+      await taskAgent.run("there again");
+    },
+    {
+      engine: {
+        fault: (call) =>
+          call === "create" && ++creates === 1 ? new EngineError("not-found", "there is no such image") : undefined,
+      },
+    },
+  );
+
+  await controlPlane.until(() => endOf(task, "task") !== undefined);
+  await agent.drain();
+
+  expect(endOf(task, "task")).toMatchObject({ status: "success" });
+  expect(task.unclaimed).toEqual([]);
+});
+
 test("gives a task back when the registry is down, and fails it when it was tried too often", async () => {
   const spec = { executor: "docker" as const, images: [{ image: "dummy-registry-down", environment: {} }] };
   const first = controlPlane.enqueue(aTask({ id: "first", container: spec }));

@@ -161,6 +161,23 @@ test("reaches a running step with a cancellation, and ends one that ignores it",
   await expect(ended(task)).resolves.toMatchObject({ status: "canceled" });
 });
 
+test("a step that takes more memory than there is fails the job, and is no infrastructure failure", async () => {
+  start();
+
+  const task = enqueue("tail /dev/zero");
+
+  await expect(ended(task)).resolves.toMatchObject({ status: "failed" });
+});
+
+test("runs many tasks side by side, each in a container of its own, and leaves none", async () => {
+  start({ capacity: { tasks: 8, memoryBytes: 8 * 1024 * mebibyte, cpus: 100 } });
+
+  const tasks = Array.from({ length: 16 }, () => enqueue("hostname", docker({ image: "busybox:latest" })));
+
+  for (const task of tasks) await expect(ended(task)).resolves.toMatchObject({ status: "success" });
+  expect(new Set(tasks.map(said)).size).toBe(16);
+});
+
 test.each(["kill", "remove"] as const)(
   "a container that somebody else made away with by %s is infrastructure's fault",
   async (how) => {

@@ -48,8 +48,9 @@ export class ImageStore {
     return image;
   }
 
-  forget(reference: string): void {
-    this.#known.delete(reference);
+  /** What was believed turned out wrong: look again, at everything. */
+  forgetAll(): void {
+    this.#known.clear();
   }
 
   #remember(reference: string, image: Image): void {

@@ -1,4 +1,4 @@
-import { type Account, type ContainerPlan, EngineError, type Image, isEngineError } from "../../engine/engine.ts";
+import type { Account, ContainerPlan, Image } from "../../engine/engine.ts";
 import type { ImageSpec, Task } from "../../protocol/task.ts";
 import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
@@ -96,16 +96,5 @@ async function accountOf(
   options: { context: TaskContext; signal: AbortSignal },
 ): Promise<Account> {
   const user = task.container.executor === "docker" ? task.container.images[0]?.user : undefined;
-  try {
-    return await options.context.engine.account(image, user, options.signal);
-  } catch (error) {
-    if (!isEngineError(error, "not-found")) throw error;
-    // Removed since we looked: the next look pulls it again.
-    forgetImages(options.context, task);
-    throw new EngineError("failed", `the image was removed while the task was being set up: ${error.message}`);
-  }
-}
-
-function forgetImages(context: TaskContext, task: Task): void {
-  for (const { image } of task.container.images) context.images.forget(image);
+  return await options.context.engine.account(image, user, options.signal);
 }

@@ -44,10 +44,6 @@ export class TaskAgentSource {
     return agent;
   }
 
-  forgetVolume(): void {
-    this.#ensured = undefined;
-  }
-
   async #image(signal: AbortSignal): Promise<Image> {
     try {
       return await this.#images.ensure({ reference: this.#reference, signal, onProgress: () => {} });

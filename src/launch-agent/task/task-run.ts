@@ -86,7 +86,18 @@ export class TaskRun {
     this.#unheard.abort(new Error(reason));
   }
 
+  /** An image may be removed between the look at it and the container: then it is looked for, and pulled, once more. */
   async #start(): Promise<void> {
+    try {
+      await this.#startOnce();
+    } catch (error) {
+      if (!isEngineError(error, "not-found") || this.#containers.primary !== undefined) throw error;
+      this.#context.images.forgetAll();
+      await this.#startOnce();
+    }
+  }
+
+  async #startOnce(): Promise<void> {
     const { task } = this.claim;
     const spun = await spinUp(task, this.#context, { lane: this.#lane, signal: this.#abort.signal });
     const hasServices = spun.images.length > 1;

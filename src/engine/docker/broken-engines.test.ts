@@ -156,3 +156,9 @@ test("a create that is given up is removed when it is there after all", async ()
   await expect(engine.create({ ...plan, shared: [] }, controller.signal)).rejects.toMatchObject({ code: "aborted" });
   expect(await removed.promise).toBe("DELETE /v1.41/containers/abc123?force=1&v=1 HTTP/1.1");
 });
+
+test("what goes while the engine looks is gone, whatever the status says", async () => {
+  const words = "container abc does not exist in database: no such container";
+  await using daemon = await fakeDockerDaemon(afterVersion((_head, socket) => answer(socket, 500, { message: words })));
+  expect(await engineAt(daemon.socketPath).inspect("abc", never)).toBeUndefined();
+});

@@ -131,8 +131,9 @@ export class Transport {
       throw errorOfTransport(error, request.what, this.address);
     }
     if (status < 400 || expected.includes(status)) return { status, body };
-    const answer = { status, message: messageOf(body) };
-    throw errorOfAnswer(answer, request.what, request.situation ?? "other");
+    const error = errorOfAnswer({ status, message: messageOf(body) }, request.what, request.situation ?? "other");
+    if (error.code === "not-found" && expected.includes(404)) return { status: 404, body };
+    throw error;
   }
 
   #open(request: EngineRequest, signal: AbortSignal): ClientRequest {

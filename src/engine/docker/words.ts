@@ -40,6 +40,8 @@ const startPhrases: Phrase[] = [
 ];
 
 const anyPhrases: Phrase[] = [
+  // Podman answers 500 for what goes while it looks.
+  { pattern: /no such (container|volume|image)/i, code: "not-found" },
   nameTaken,
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   { pattern: /invalid reference format|repository name must be/i, code: "bad-reference" },

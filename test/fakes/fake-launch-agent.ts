@@ -32,6 +32,8 @@ interface OpenTransfer {
 export interface FakeOptions {
   /** False: records are taken and never acknowledged. */
   acknowledges?: boolean;
+  /** False: requests are taken and never answered. */
+  answers?: boolean;
   /** Called for each request; a message refuses it. */
   refuse?: (request: Request) => { message: string; infrastructure?: boolean } | undefined;
 }
@@ -199,6 +201,7 @@ export class FakeLaunchAgent {
 
   #request(id: number, request: Request): void {
     this.requests.push(request);
+    if (this.options.answers === false) return;
     const refusal = this.options.refuse?.(request);
     if (refusal) return this.send({ type: "abort", id, ...refusal });
     this.#transfers.set(id, { request, received: [], credit: initialCreditBytes, grow: [] });

@@ -1,7 +1,7 @@
 /** The part of tar's format that we read and write: ustar with the base-256 sizes and long names of GNU, and pax to read. */
 export const blockBytes = 512;
 
-export const entryTypes = [
+const entryTypes = [
   "file",
   "link",
   "symlink",
@@ -12,7 +12,7 @@ export const entryTypes = [
   "long-link",
   "other",
 ] as const;
-export type EntryType = (typeof entryTypes)[number];
+type EntryType = (typeof entryTypes)[number];
 
 /** Names are latin1 strings that stand for bytes: not every file name is UTF-8. */
 export interface Header {

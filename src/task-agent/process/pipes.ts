@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 
 /** Both ends of a pipe. The write end is for the child, and closed here once it has it. */
-export interface Pipe {
+interface Pipe {
   read: number;
   write: number;
 }
@@ -31,7 +31,8 @@ export class PipeSource {
 
   /** Makes the next pair in the background. */
   prepare(): void {
-    this.#ready ??= this.#make();
+    // A process that cannot be started now may well be later: node's own pipes do until then.
+    this.#ready ??= this.#make().catch(() => undefined);
   }
 
   /** Undefined where none can be made: then node's own have to do. */

@@ -19,7 +19,7 @@ export interface ProcessOptions {
 }
 
 /** `code` is 128 + n where a signal ended it. */
-export interface ProcessExit {
+interface ProcessExit {
   code: number;
   signal?: string;
 }

@@ -241,6 +241,17 @@ describe("checkout", () => {
     expect(readFileSync(join(agent.workspace, "f"), "utf8")).toBe("x\n");
   });
 
+  test("that nobody answers ends on cancel, at once", async () => {
+    await using agent = startAgent({ answers: false });
+    agent.launch.handOver(workOf([checkout, "echo no"], { killGraceMs: 600_000 }));
+    await agent.launch.until(() => agent.launch.requests.length > 0);
+
+    agent.launch.cancel();
+
+    expect(await agent.launch.ended()).toMatchObject({ status: "canceled" });
+    expect(agent.launch.outcomes()).toEqual({ 100: { kind: "canceled" } });
+  });
+
   test("that the infrastructure fails ends the task as such", async () => {
     await using agent = startAgent({ refuse: () => ({ message: "no answer", infrastructure: true }) });
     agent.launch.handOver(workOf([checkout, "echo no"]));

@@ -4,7 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { FakeAgent } from "../../test/fakes/fake-agent.ts";
+import { FakeAgent, piece, started } from "../../test/fakes/fake-agent.ts";
+import { configOf, storyOf, temporaryControlPlane } from "../../test/fakes/temporary-control-plane.ts";
 
 const main = new URL("main.ts", import.meta.url).pathname;
 
@@ -44,4 +45,41 @@ test("a bad setting is named, and ends the server with 1", { timeout: 30_000 }, 
   await textUntil(server.stderr, /control plane: COFFERDAM_PORT: Invalid input/);
 
   expect(await exit).toEqual([1, null]);
+});
+
+test("what was acknowledged survives kill -9, and the task goes on", { timeout: 60_000 }, async () => {
+  await using plane = await temporaryControlPlane();
+  const { id } = await plane.start(configOf(["build"]));
+  const settings = { COFFERDAM_DATA_DIRECTORY: join(plane.directory, "data"), COFFERDAM_PORT: "0" };
+  const claimed = await plane.agent.claim(plane.token);
+  if (!claimed) throw new Error("no task");
+  let acked = 0;
+
+  for (let round = 0; round < 2; round++) {
+    const { server, exit } = start(settings);
+    const [, url = ""] = await textUntil(server.stderr, /listens on (http:\S+)/);
+    await using agent = new FakeAgent({ url });
+    const held = claimed.over(agent);
+    for (let count = 0; count < 20; count++) {
+      const record = acked === 0 ? started(100) : piece(100, (acked - 1) * 5, `${1000 + acked}\n`);
+      const answer = await held.sendFrom(acked + 1, [record]);
+      expect(answer).toMatchObject({ status: 200, json: { acked: acked + 1 } });
+      acked += 1;
+    }
+    // One more is on its way when the server dies: whether it is stored, nobody was told.
+    const last = held.sendFrom(acked + 1, [piece(100, (acked - 1) * 5, `${1000 + acked}\n`)]).catch(() => undefined);
+    server.kill("SIGKILL");
+    await Promise.all([last, exit]);
+    const again = await claimed.sendFrom(acked + 1, [piece(100, (acked - 1) * 5, `${1000 + acked}\n`)]);
+    acked += 1;
+    expect(again).toMatchObject({ status: 200, json: { acked } });
+  }
+  await claimed.sendFrom(acked + 1, [{ type: "task-ended", status: "success", atMs: 1 }]);
+
+  const story = await storyOf(plane.controlPlane, id);
+  const output = story.flatMap((event) =>
+    event.type === "output" ? [Buffer.from(event.data, "base64").toString()] : [],
+  );
+  expect(output.join("")).toBe(Array.from({ length: acked - 1 }, (_unused, index) => `${1001 + index}\n`).join(""));
+  expect(story.at(-1)?.type).toBe("pipeline-ended");
 });

@@ -75,12 +75,19 @@ export class Held {
   readonly task: ClaimResponse["task"];
   readonly token: string;
   readonly #agent: FakeAgent;
+  readonly #claim: ClaimResponse;
   readonly #sent = new Map<Lane, number>();
 
   constructor(agent: FakeAgent, claim: ClaimResponse) {
     this.#agent = agent;
+    this.#claim = claim;
     this.task = claim.task;
     this.token = claim.task_token;
+  }
+
+  /** The same task, over another connection. */
+  over(agent: FakeAgent): Held {
+    return new Held(agent, this.#claim);
   }
 
   async call(method: Method, path: string, options: Parameters<FakeAgent["call"]>[2] = {}): Promise<Answer> {

@@ -8,7 +8,8 @@ import { nextNumbers } from "./counters.ts";
 import { openStore, type Store } from "./store.ts";
 
 async function temporaryStore() {
-  const directory = join(await mkdtemp(join(tmpdir(), "cofferdam-store-")), "data");
+  const parent = await mkdtemp(join(tmpdir(), "cofferdam-store-"));
+  const directory = join(parent, "data");
   const told: [string, number][] = [];
   const open = () =>
     openStore({ directory, clock: systemClock, onCommit: (topic, count) => void told.push([topic, count]) });
@@ -20,7 +21,7 @@ async function temporaryStore() {
     directory,
     [Symbol.asyncDispose]: async () => {
       await store.close();
-      await rm(directory, { recursive: true, force: true });
+      await rm(parent, { recursive: true });
     },
   };
 }
@@ -83,14 +84,15 @@ test("several that write at once wait for each other", async () => {
 });
 
 test("two that open a new folder at once both get a store", async () => {
-  const directory = join(await mkdtemp(join(tmpdir(), "cofferdam-store-")), "data");
+  const parent = await mkdtemp(join(tmpdir(), "cofferdam-store-"));
+  const directory = join(parent, "data");
   const open = () => openStore({ directory, clock: systemClock, onCommit: () => undefined });
 
   const stores = await Promise.all([open(), open(), open()]);
 
   for (const store of stores) expect(await store.transaction(({ db }) => nextNumbers(db, "n"))).toBeGreaterThan(0);
   await Promise.all(stores.map((store) => store.close()));
-  await rm(directory, { recursive: true });
+  await rm(parent, { recursive: true });
 });
 
 test("a store of a newer version is refused in words", async () => {

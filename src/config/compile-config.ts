@@ -1,4 +1,5 @@
 import { compileWorkflows } from "./compile/compile.ts";
+import type { CompileOptions } from "./compile-options.ts";
 import type { CompiledConfig } from "./compiled.ts";
 import type { Diagnostic } from "./diagnostics/diagnostic.ts";
 import { Reporter } from "./diagnostics/reporter.ts";
@@ -6,22 +7,8 @@ import { Source } from "./diagnostics/source.ts";
 import { expandConfig } from "./expand/config.ts";
 import type { ResolvedOrb } from "./expand/orb-fetch.ts";
 import { lint } from "./lint/lint.ts";
-import type { OrbSource } from "./orb-source.ts";
 import { parse } from "./parse/parse.ts";
 import { checkConfig } from "./schema/config.ts";
-
-export interface CompileOptions {
-  /** How diagnostics call the text; default `.circleci/config.yml`. */
-  file?: string;
-  /** Values for the config's own `parameters:`, typed: `true`, `3`, `"text"`. */
-  pipelineParameters?: Readonly<Record<string, unknown>>;
-  /** Values of `pipeline.…` names, with or without that prefix; others have the values of a local run. */
-  pipelineValues?: Readonly<Record<string, unknown>>;
-  /** Where registry and URL orbs come from; without, only inline orbs are there. */
-  orbs?: OrbSource;
-  /** Bounds the fetching of orbs. */
-  signal?: AbortSignal;
-}
 
 export interface CompileResult {
   /** In the order of the text, errors and warnings. */

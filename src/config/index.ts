@@ -1,5 +1,6 @@
 /** The compiler of `.circleci/config.yml`: text in, the compiled form or findings out. Pure: no I/O, no clock, no throws. */
-export { type CompileOptions, type CompileResult, compileConfig } from "./compile-config.ts";
+export { type CompileResult, compileConfig } from "./compile-config.ts";
+export type { CompileOptions } from "./compile-options.ts";
 export type * from "./compiled.ts";
 export { codes, type DiagnosticCode, warningCodes } from "./diagnostics/codes.ts";
 export type { Diagnostic } from "./diagnostics/diagnostic.ts";

@@ -18,7 +18,7 @@ export function compileWorkflows(workflows: readonly Workflow[]): CompiledConfig
       const options = optionsOf(instance, waits.get(instance));
       jobs.push(Object.keys(options).length === 0 ? name : { [name]: options });
     }
-    setOwn(config.workflows as Record<string, unknown>, workflow.name, workflowOf(workflow, jobs));
+    setOwn(config.workflows, workflow.name, workflowOf(workflow, jobs));
   }
   return config;
 }

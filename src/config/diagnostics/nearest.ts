@@ -1,7 +1,8 @@
 /** The known name most like `name`, when it is like enough to be what was meant. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  // A third of the letters may differ; of a single letter none.
+  let bestDistance = name.length < 2 ? 1 : Math.max(1, Math.floor(name.length / 3)) + 1;
   const wanted = name.toLowerCase();
   for (const candidate of known) {
     if (candidate === name || Math.abs(candidate.length - name.length) >= bestDistance) continue;
@@ -24,19 +25,21 @@ export function suggestion(name: string, known: Iterable<string>, what: string):
   return `${what}: ${shown}${names.length > 10 ? ", …" : ""}.`;
 }
 
-/** Levenshtein distance, given up at `limit`. */
+/** Letters added, left out, changed, or swapped with their neighbour; given up at `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
+  let beforePrevious: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
-    let smallest = row;
     for (let column = 1; column <= b.length; column++) {
-      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      const value = Math.min(substitution, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1);
-      current.push(value);
-      smallest = Math.min(smallest, value);
+      const same = a[row - 1] === b[column - 1] ? 0 : 1;
+      const isSwap = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      const swap = isSwap ? (beforePrevious[column - 2] ?? limit) + 1 : limit;
+      const change = (previous[column - 1] ?? 0) + same;
+      current.push(Math.min(change, swap, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
     }
-    if (smallest >= limit) return limit;
+    if (Math.min(...current, ...previous) >= limit) return limit;
+    beforePrevious = previous;
     previous = current;
   }
   return previous[b.length] ?? limit;

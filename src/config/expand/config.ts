@@ -1,4 +1,4 @@
-import type { CompileOptions } from "../compile-config.ts";
+import type { CompileOptions } from "../compile-options.ts";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import type { Source } from "../diagnostics/source.ts";
 import { limits } from "../parse/limits.ts";

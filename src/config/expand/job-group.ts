@@ -25,30 +25,34 @@ export function expandJobGroup(invocation: Invocation, invoked: Invoked, here: H
   if (!group) return [];
   const nameNode = optionOf(invocation, "name", here);
   const name = nameNode && !isNull(nameNode) ? textOf(nameNode) : invocation.job;
-  if (!checkKeys(invocation, here) || !checkName({ invocation, name, isNamed: nameNode !== undefined }, invoked, here))
-    return [];
+  const isNamed = nameNode !== undefined;
+  if (!checkKeys(invocation, here) || !checkName({ invocation, name, isNamed }, invoked, here)) return [];
+  const key = lockOf(invocation, group, here);
+  const entry = bare(`${name}/group-start`, invocation, key === undefined ? noOp : { type: "lock", key, steps: [] });
+  entry.requires = requirementsOf(invocation.options.get("requires")?.value, here);
+  const members = membersOf(group, name, here);
+  const leaves = leavesOf(members);
+  for (const member of members) if (member.requires.length === 0) member.requires.push(wait(entry, invocation));
+  const end = { ...bare(`${name}/group-end`, invocation, noOp), alias: name };
+  end.requires = leaves.map((leaf) => wait(leaf, invocation));
+  const all = [entry, ...members, end, ...(key === undefined ? [] : [unlock(name, key, invocation)])];
+  const filters = invocation.options.get("filters")?.value;
+  const value = filters && filterOption(filters, here);
+  // On all of them: a job that waits for a filtered one has to have the filter, too.
+  return value === undefined ? all : all.map((one) => ({ ...one, options: { filters: value, ...one.options } }));
+}
+
+function lockOf(invocation: Invocation, group: Node, here: Here): string | undefined {
   const serial = optionOf(invocation, "serial-group", here) ?? get(group, "serial-group");
   const lock = serial && !isNull(serial) ? resolve(serial, here) : undefined;
-  const key = lock && checkSerialGroup(lock, here) ? textOf(lock) : undefined;
-  const members = membersOf(group, name, here);
-  const filters = invocation.options.get("filters")?.value;
-  const options = filters ? { filters: filterOption(filters, here) } : {};
-  const entry: Instance = {
-    ...bare(`${name}/group-start`, invocation, key === undefined ? noOp : { type: "lock", key, steps: [] }),
-    requires: requirementsOf(invocation.options.get("requires")?.value, here),
-  };
-  const end: Instance = {
-    ...bare(`${name}/group-end`, invocation, noOp),
-    requires: leavesOf(members).map((leaf) => wait(leaf, invocation)),
-    alias: name,
-  };
-  for (const member of members) if (member.requires.length === 0) member.requires.push(wait(entry, invocation));
-  const all = [entry, ...members, end];
-  if (key !== undefined) {
-    const requires: Requirement[] = [{ name: end.name, at: invocation.at, status: "terminal" }];
-    all.push({ ...bare(`${name}/group-unlock`, invocation, { type: "unlock", key, steps: [] }), requires });
-  }
-  return all.map((instance) => ({ ...instance, options: { ...options, ...instance.options } }));
+  return lock && checkSerialGroup(lock, here) ? textOf(lock) : undefined;
+}
+
+/** Runs whatever became of the group. */
+function unlock(name: string, key: string, invocation: Invocation): Instance {
+  const instance = bare(`${name}/group-unlock`, invocation, { type: "unlock", key, steps: [] });
+  instance.requires = [{ name: `${name}/group-end`, at: invocation.at, status: "terminal" }];
+  return instance;
 }
 
 const noOp: CompiledJob = { type: "no-op", steps: [] };

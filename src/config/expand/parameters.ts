@@ -9,6 +9,7 @@ import {
   isText,
   type Node,
   plain,
+  type ScalarNode,
   scalarNode,
 } from "../parse/node.ts";
 import { enter, type Here, report, type Scope } from "./pass.ts";
@@ -125,20 +126,26 @@ function closed(parameter: Parameter, node: Node, scope: Scope): Node {
 
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-function fits({ type, values }: Parameter, node: Node): boolean {
+function fits(parameter: Parameter, node: Node): boolean {
   if (node.kind === "broken") return true;
-  if (type === "steps") return node.kind === "closure" && node.node.kind === "list";
-  if (type === "executor") return node.kind === "closure" && (isText(node.node) || node.node.kind === "map");
-  if (node.kind !== "scalar") return false;
-  if (type === "boolean") return typeof node.value === "boolean";
-  if (type === "integer") return Number.isInteger(node.value);
-  if (type === "enum")
-    return (
-      node.value !== null &&
-      (values?.includes(String(node.text ?? node.value)) || values?.includes(String(node.value)) || false)
-    );
-  if (type === "env_var_name") return typeof node.value === "string" && environmentName.test(node.value);
-  return typeof node.value === "string";
+  if (parameter.type === "steps") return node.kind === "closure" && node.node.kind === "list";
+  if (parameter.type === "executor") return node.kind === "closure" && (isText(node.node) || node.node.kind === "map");
+  return node.kind === "scalar" && scalarFits(parameter, node);
+}
+
+function scalarFits({ type, values }: Parameter, { value, text }: ScalarNode): boolean {
+  switch (type) {
+    case "boolean":
+      return typeof value === "boolean";
+    case "integer":
+      return Number.isInteger(value);
+    case "enum":
+      return value !== null && [String(value), text].some((one) => one !== undefined && values?.includes(one));
+    case "env_var_name":
+      return typeof value === "string" && environmentName.test(value);
+    default:
+      return typeof value === "string";
+  }
 }
 
 function mismatch(parameter: Parameter, node: Node): { message: string; hint?: string | undefined } {

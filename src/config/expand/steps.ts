@@ -149,7 +149,7 @@ function builtinStep({ name, at, value }: Step, here: Here, out: CompiledStep[])
   const step: Record<string, unknown> = {};
   const isShort = (name === "run" || name === "deploy") && (typeof options !== "object" || options === null);
   setOwn(step, name, isShort ? { command: options } : options);
-  out.push(step as CompiledStep);
+  out.push(step);
 }
 
 /** As written they are right or wrong, whatever the templates make: looked at once. */

@@ -10,7 +10,7 @@ import { plainScalar, taggedScalar } from "./scalar.ts";
 export function convert(document: Document.Parsed, source: Source, reporter: Reporter): Node | undefined {
   const { contents } = document;
   if (!contents) return scalarNode(null, { source, start: 0, end: 0 });
-  const node = new Converter(source, reporter).node(contents as ParsedNode);
+  const node = new Converter(source, reporter).node(contents);
   if (node.size <= limits.nodes) return node;
   const message = `With its aliases written out the config has more than ${limits.nodes} values.`;
   reporter.report({
@@ -37,11 +37,7 @@ class Converter {
   node(node: ParsedNode | null): Node {
     if (node === null) return scalarNode(null, this.#at(null));
     if (isAlias(node)) return this.#alias(node);
-    const converted = isMap(node)
-      ? this.#map(node as YAMLMap.Parsed)
-      : isSeq(node)
-        ? this.#list(node as YAMLSeq.Parsed)
-        : this.#scalar(node as YamlScalar.Parsed);
+    const converted = isMap(node) ? this.#map(node) : isSeq(node) ? this.#list(node) : this.#scalar(node);
     const known = converted.depth > limits.depth ? this.#tooDeep(converted) : converted;
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, known);
     return known;
@@ -75,8 +71,8 @@ class Converter {
     const entries = new Map<string, Entry>();
     const merges: { value: Node; at: Place }[] = [];
     for (const pair of map.items) {
-      const key = this.#key(pair.key as ParsedNode | null);
-      const value = this.node(pair.value as ParsedNode | null);
+      const key = this.#key(pair.key);
+      const value = this.node(pair.value);
       if (!key) continue;
       if (key.value === "<<" && isPlain(pair.key)) merges.push({ value, at: key });
       else this.#add(entries, { key, value });
@@ -121,7 +117,7 @@ class Converter {
   }
 
   #scalar(scalar: YamlScalar.Parsed): Node {
-    const text = typeof scalar.value === "string" ? scalar.value : String(scalar.source ?? "");
+    const text = typeof scalar.value === "string" ? scalar.value : scalar.source;
     const at = this.#at(scalar);
     const value =
       scalar.tag !== undefined && scalar.tag !== "?"

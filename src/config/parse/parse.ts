@@ -26,7 +26,8 @@ export function parse(source: Source, reporter: Reporter): Node | undefined {
     });
   }
   if (document.errors.length > 0) {
-    for (const error of document.errors) reportSyntax(error, source, reporter);
+    // What follows the first one is most often only its consequence.
+    for (const error of document.errors.slice(0, 1)) reportSyntax(error, source, reporter);
     return undefined;
   }
   return convert(document, source, reporter);

@@ -17,6 +17,7 @@ import {
   violation,
   wrongType,
 } from "./shape.ts";
+import { checkoutRules, rerunRules } from "./step-rules.ts";
 
 const environmentValue: Shape = either({ scalar: anything, null: anything }, "String");
 /** A map, or a list of one-entry maps or of `NAME=value`. */
@@ -167,50 +168,4 @@ function checkKeys(node: MapNode, visit: Visit): boolean {
         : `A step is one name with its options below: \`- run: {name: …, command: …}\`.`,
   });
   return isOrbCommand;
-}
-
-/** Rules between the options of `run` that no shape tells. */
-function rerunRules(shape: Shape): Shape {
-  return (node, visit) => {
-    shape(node, visit);
-    if (node.kind !== "map") return;
-    const count = node.entries.get("max_auto_reruns")?.value;
-    const delay = node.entries.get("auto_rerun_delay")?.value;
-    const background = node.entries.get("background")?.value;
-    const wrong = (at: Node, text: string) => violation(visit, { code: "wrong-value", at, text });
-    if (background?.kind === "scalar" && background.value === true && (count ?? delay)) {
-      wrong(background, "Background steps cannot use max_auto_reruns or auto_rerun_delay fields");
-    }
-    if (count?.kind === "scalar" && typeof count.value === "number" && (count.value < 1 || count.value > 5))
-      wrong(count, "max_auto_reruns must be between 1 and 5");
-    if (delay && !count) wrong(delay, "auto_rerun_delay requires max_auto_reruns to be specified");
-    if (delay?.kind === "scalar" && !delay.templated) {
-      const problem = delayProblem(String(delay.value));
-      if (problem !== undefined) wrong(delay, problem);
-    }
-  };
-}
-
-function delayProblem(value: string): string | undefined {
-  if (!/^[-+]?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(value)) return "auto_rerun_delay must be a valid duration";
-  const [, digits = "", unit = ""] = /^(\d+)(m|s)$/.exec(value) ?? [];
-  const seconds = Number(digits) * (unit === "m" ? 60 : 1);
-  if (digits !== "" && seconds > 600) return "auto_rerun_delay must not exceed 10 minutes";
-  if (/^((10|[1-9])m|([1-9][0-9]*)s)$/.test(value)) return undefined;
-  return "auto_rerun_delay must be in the format of 1-10 minutes (e.g., '1m', '10m') or any number of seconds (e.g., '30s', '120s')";
-}
-
-function checkoutRules(shape: Shape): Shape {
-  return (node, visit) => {
-    shape(node, visit);
-    if (node.kind !== "map") return;
-    const depth = node.entries.get("depth")?.value;
-    const method = node.entries.get("method")?.value;
-    if (!depth || isOpen(depth) || (method && isOpen(method))) return;
-    const wrong = (text: string) => violation(visit, { code: "wrong-value", at: depth, text });
-    if (!isText(method) || method.value !== "shallow")
-      wrong("Checkout depth can only be used with the shallow checkout method");
-    else if (depth.kind === "scalar" && typeof depth.value === "number" && depth.value <= 0)
-      wrong("Checkout depth must be a positive integer when using the shallow checkout method");
-  };
 }

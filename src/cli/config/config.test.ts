@@ -135,7 +135,7 @@ describe("validate", () => {
       endLine: 14,
       endColumn: 43,
       chain: ["Error calling workflow: 'main'"],
-      hint: "Jobs of this workflow are: build.",
+      hint: `Did you mean "build"?`,
       docs: "docs/diagnostics.md#unknown-requirement",
     });
   });

@@ -2,25 +2,36 @@ import { readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { type BuildOptions, build } from "esbuild";
 
-/** A bundle: one file that runs without node_modules. */
+/** What runs without node_modules. */
 interface Bundle {
   entry: string;
-  outfile: string;
-  format: "cjs" | "esm";
+  /** One file; or a folder, where what only some commands need stands in files of its own and is loaded when it is needed. */
+  output: { file: string } | { directory: string };
   /** Packages that must not get into it, with the reason. */
   without: Record<string, string>;
+  /** Packages that something else stands in for. */
+  alias: Record<string, string>;
 }
 
 const bundles: Record<string, Bundle> = {
   "task-agent": {
     entry: "src/task-agent/main.ts",
-    outfile: "dist/task-agent.cjs",
-    format: "cjs",
+    output: { file: "dist/task-agent.cjs" },
     without: { zod: "loading it takes longer than starting node, and every task would pay" },
+    alias: {},
+  },
+  cofferdam: {
+    entry: "src/cli/main.ts",
+    output: { directory: "dist/cofferdam" },
+    without: {},
+    alias: {
+      undici: "./scripts/bundle/undici.cjs",
+    },
   },
 };
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+const constants = { COFFERDAM_VERSION: JSON.stringify(version) };
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !(name in bundles));
 if (unknown.length > 0) {
@@ -33,30 +44,47 @@ for (const [name, bundle] of Object.entries(bundles)) {
 
 async function make(bundle: Bundle): Promise<void> {
   const { metafile } = await build({ ...optionsOf(bundle), metafile: true });
+  const place = "file" in bundle.output ? bundle.output.file : bundle.output.directory;
   for (const [name, reason] of Object.entries(bundle.without)) {
     const input = Object.keys(metafile.inputs).find((path) => path.includes(`node_modules/${name}/`));
-    if (input) throw new Error(`${bundle.outfile} contains ${input}: ${reason}`);
+    if (input) throw new Error(`${place} contains ${input}: ${reason}`);
   }
-  const bytes = metafile.outputs[bundle.outfile]?.bytes ?? 0;
-  console.log(`${bundle.outfile} ${Math.ceil(bytes / 1024)} KiB`);
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  console.log(`${place} ${Math.ceil(bytes / 1024)} KiB`);
 }
 
-function optionsOf(bundle: Bundle): BuildOptions {
+function optionsOf({ entry, output, alias }: Bundle): BuildOptions {
   return {
-    entryPoints: [bundle.entry],
-    outfile: bundle.outfile,
+    entryPoints: [entry],
+    ...("file" in output ? oneFile(output.file) : folder(output.directory)),
     bundle: true,
+    alias,
     platform: "node",
     target: "node24",
-    format: bundle.format,
     external: builtinModules.map((name) => `node:${name}`),
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: "inline",
     logLevel: "warning",
-    define: {
-      COFFERDAM_VERSION: JSON.stringify(version),
-      ...(bundle.format === "cjs" && { "import.meta.dirname": "__dirname" }),
+  };
+}
+
+function oneFile(outfile: string): BuildOptions {
+  return { outfile, format: "cjs", define: { ...constants, "import.meta.dirname": "__dirname" } };
+}
+
+/** Some packages are CommonJS inside, and look for what an ES module does not have. */
+function folder(outdir: string): BuildOptions {
+  return {
+    outdir,
+    format: "esm",
+    splitting: true,
+    outExtension: { ".js": ".mjs" },
+    define: constants,
+    banner: {
+      js:
+        'import{createRequire as bundleRequire}from"node:module";' +
+        "const require=bundleRequire(import.meta.url),__filename=import.meta.filename,__dirname=import.meta.dirname;",
     },
   };
 }

@@ -34,7 +34,9 @@ for (const { name, ok, seconds, output } of results) {
   if (!ok) process.stdout.write(`${output.trimEnd()}\n\n`);
 }
 const failed = results.filter((result) => !result.ok).length;
-process.stdout.write(`${results.length - failed} passed, ${failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
+process.stdout.write(
+  `${results.length - failed} passed, ${failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
+);
 process.exitCode = failed === 0 ? 0 : 1;
 
 async function run(check: Check): Promise<{ name: string; ok: boolean; seconds: number; output: string }> {
@@ -42,7 +44,8 @@ async function run(check: Check): Promise<{ name: string; ok: boolean; seconds: 
   const [file = "", ...args] = check.command;
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
   const code = await new Promise<number>((resolve) => {
     child.once("error", (error) => {
       output += `${file} could not be started: ${error.message}. Run npm ci first.\n`;

@@ -7,7 +7,7 @@ export function load(text: string): unknown {
 }
 
 /** Order of keys is nothing to deep equality; a job's `environment`, written as a list of one-key maps, becomes a map. */
-export function normalise(config: unknown): unknown {
+function normalise(config: unknown): unknown {
   if (!isMap(config) || !isMap(config["jobs"])) return config;
   return { ...config, jobs: mapValues(config["jobs"], normaliseJob) };
 }

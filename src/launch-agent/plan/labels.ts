@@ -9,6 +9,8 @@ export const label = {
   role: "dev.cofferdam.role",
   /** On the task-agent image: the command line that starts the task agent, as a JSON array. */
   argv: "dev.cofferdam.argv",
+  /** On an image: a folder that is empty and belongs to the image's user, so a workspace there needs no other owner. */
+  workspace: "dev.cofferdam.workspace",
 } as const;
 
 /** What an object is for. `shared` is the task agent's volume, which all agents of a host have together. */

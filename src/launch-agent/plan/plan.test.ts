@@ -94,6 +94,15 @@ describe("the steps' container", () => {
     expect(planned(aTask({ container: { network: "none" } })).primary.network).toEqual({ mode: "none" });
   });
 
+  test("takes the image's own workspace where it names one, and only for the image's own user", () => {
+    const named = { ...image, user: "circleci", labels: { "dev.cofferdam.workspace": "/home/circleci/project" } };
+    const workspaceOf = (spec: Parameters<typeof docker>[0][number]) =>
+      planned(aTask({ container: docker([spec]) }), { image: named }).primary.workspace;
+
+    expect(workspaceOf({})).toMatchObject({ path: "/home/circleci/project", prepared: true });
+    expect(workspaceOf({ user: "root" })).not.toHaveProperty("prepared");
+  });
+
   test("never runs as root in strict isolation", () => {
     const root = { uid: 0, gid: 0, home: "/root" };
 

@@ -63,7 +63,10 @@ export function planTask(input: PlanInput): TaskPlan | Problem {
       workingDirectory: directory.path,
       ...(names.length > 0 ? { localNames: names } : {}),
       network: spec.network === "none" ? { mode: "none" } : { mode: "bridge" },
-      workspace: workspace(task, directory.path, identity.account),
+      workspace: {
+        ...workspace(task, directory.path, identity.account),
+        ...(isPrepared(image, identity, directory.path) && { prepared: true }),
+      },
       shared: spec.executor === "docker" ? [{ volume: agent.volume, path: taskAgentPath }] : [],
     },
     work: {
@@ -142,10 +145,20 @@ function labels(input: Omit<PlanInput, "account">, role: Role): Record<string, s
   };
 }
 
+/** Whether the image comes with this very workspace, owned by the user that the task runs as. */
+function isPrepared(image: Image, identity: Identity, path: string): boolean {
+  return identity.user === undefined && image.labels[label.workspace] === path;
+}
+
 function workspace(task: Task, path: string, account: Account): Workspace {
   const { limits } = task.container;
   const owner = { uid: account.uid, gid: account.gid };
-  return { path, owner, medium: limits.workspaceMedium, sizeBytes: limits.workspaceBytes };
+  return {
+    path,
+    owner,
+    medium: limits.workspaceMedium,
+    sizeBytes: limits.workspaceBytes,
+  };
 }
 
 /** Every image's name is another word for localhost, as all of them share one network. */

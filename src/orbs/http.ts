@@ -5,7 +5,7 @@ export interface HttpAnswer {
   text: string;
 }
 
-export interface HttpQuestion {
+interface HttpQuestion {
   url: string;
   /** Sent as JSON by POST; without it the question is a GET. */
   json?: unknown;

@@ -2,12 +2,9 @@ import type { Result } from "./errors.ts";
 import { evaluateParsed, type Lookup } from "./evaluator.ts";
 import { parse } from "./parser.ts";
 
-export type { ExpressionError, Result } from "./errors.ts";
-export { describeExpressionError, renderExpressionError } from "./errors.ts";
+export { renderExpressionError } from "./errors.ts";
 export type { Lookup } from "./evaluator.ts";
-export { evaluateParsed, isTruthy, unknownName } from "./evaluator.ts";
-export type { Expression } from "./parser.ts";
-export { parse as parseExpression } from "./parser.ts";
+export { unknownName } from "./evaluator.ts";
 export { Pattern } from "./pattern.ts";
 export { plainIdentifier } from "./token.ts";
 

@@ -39,6 +39,6 @@ ${indent(jobs, 6)}
 `;
 }
 
-export function indent(text: string, spaces: number): string {
+function indent(text: string, spaces: number): string {
   return text.trimEnd().replace(/^/gm, " ".repeat(spaces));
 }

@@ -71,7 +71,7 @@ const wordings: Record<ExpressionError["errorType"], Wording> = {
 };
 
 /** One line, in CircleCI's words, without an ending. */
-function describeExpressionError(error: ExpressionError): string {
+export function describeExpressionError(error: ExpressionError): string {
   return wordings[error.errorType](error.lexeme);
 }
 

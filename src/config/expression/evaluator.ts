@@ -26,7 +26,7 @@ export function evaluateParsed(expression: Expression, lookup: Lookup): Result<u
 }
 
 /** Only `false` and `undefined` are false: 0 and "" are true here, other than in logic statements. */
-function isTruthy(value: unknown): boolean {
+export function isTruthy(value: unknown): boolean {
   return value !== false && value !== undefined;
 }
 

@@ -2,9 +2,9 @@ import type { Result } from "./errors.ts";
 import { evaluateParsed, type Lookup } from "./evaluator.ts";
 import { parse } from "./parser.ts";
 
-export { renderExpressionError } from "./errors.ts";
+export { describeExpressionError, renderExpressionError } from "./errors.ts";
 export type { Lookup } from "./evaluator.ts";
-export { unknownName } from "./evaluator.ts";
+export { isTruthy, unknownName } from "./evaluator.ts";
 export { Pattern } from "./pattern.ts";
 export { plainIdentifier } from "./token.ts";
 

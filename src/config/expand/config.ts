@@ -36,7 +36,7 @@ export async function expandConfig(
     budget: { left: limits.expansion, told: false },
   };
   const bare: Here = { pass, scope: { namespace: namespaceOf(root, "project", new Map()) } };
-  if (version === "2") return { workflows: expandVersion2(root, bare), setup: false, orbs: [], sources: [] };
+  if (version === "2") return { workflows: expandVersion2(root, bare), setup: isSetup(root), orbs: [], sources: [] };
   const given = { parameters: options.pipelineParameters ?? {}, values: options.pipelineValues ?? {} };
   pass.pipeline = pipelineNames(get(root, "parameters"), given, bare);
   const fetched = await fetchOrbs(get(root, "orbs"), bare, { source: options.orbs, signal: options.signal });

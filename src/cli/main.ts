@@ -9,10 +9,10 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     else interrupted.abort(signal);
   });
 }
-// A reader that went away, such as `| head`, is no error of ours: there is nobody left to write to.
-process.stdout.on("error", () => process.exit(0));
+// A reader that went away, such as `| head`, is no error of ours. What runs is cancelled, so that no container is left behind.
+process.stdout.on("error", () => interrupted.abort("nobody reads the output"));
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
@@ -21,3 +21,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   interrupted: interrupted.signal,
   hurried: hurried.signal,
 });
+// What is still waited for, such as an engine that never answers, keeps nobody here. What was written has to arrive first.
+process.stdout.write("", () => process.stderr.write("", () => process.exit(code)));

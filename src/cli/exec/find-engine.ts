@@ -1,8 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createDockerEngine, describeAddress, type EngineAddress, engineAddresses } from "../../engine/docker/index.ts";
-import { type Engine, type EngineInfo, isEngineError } from "../../engine/engine.ts";
+import { type Engine, EngineError, type EngineInfo, isEngineError } from "../../engine/engine.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
+
+/** An engine under load answers within this. */
+const answerMs = 15_000;
 
 export interface FoundEngine {
   engine: Engine;
@@ -18,7 +21,7 @@ export async function findEngine(
   for (const address of await addresses(env)) {
     const engine = createDockerEngine({ address, helperLabels: options.helperLabels });
     try {
-      return { engine, info: await engine.info(options.signal) };
+      return { engine, info: await answered(engine, options.signal) };
     } catch (error) {
       if (!isEngineError(error)) throw error;
       refusals.push(`${describeAddress(address)}: ${error.message}`);
@@ -31,6 +34,17 @@ export async function findEngine(
       "Start Docker (20.10 or newer) or Podman's socket, or name another engine in DOCKER_HOST. In a checkout, `npm start` sets one up.",
     { exitCode: exitCode.infrastructure },
   );
+}
+
+async function answered(engine: Engine, signal: AbortSignal): Promise<EngineInfo> {
+  const late = AbortSignal.timeout(answerMs);
+  try {
+    return await engine.info(AbortSignal.any([signal, late]));
+  } catch (cause) {
+    if (!late.aborted || signal.aborted) throw cause;
+    const message = `the engine did not answer within ${answerMs / 1000} s. Look whether it still works: docker info`;
+    throw new EngineError("unreachable", message, { cause });
+  }
 }
 
 async function addresses(env: Io["env"]): Promise<EngineAddress[]> {

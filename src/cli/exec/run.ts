@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { CompiledConfig } from "../../config/compiled.ts";
 import { ControlPlaneError } from "../../control-plane/index.ts";
+import type { WatchEvent } from "../../protocol/watch.ts";
 import type { ExecOptions } from "../exec.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
 import { compileProject } from "./compile.ts";
@@ -92,11 +93,12 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
   const view = chooseView(options, io, stepOutput);
   const model = emptyModel();
   const released = new Set<string>();
+  const isShown = shortBacklog(io.interrupted);
   using _interrupt = cancelOnInterrupt({ id, session, view, io });
   try {
     for await (const event of controlPlane.watch(id, { signal: session.engineLost, output: view.wantsOutput })) {
       apply(model, event);
-      view.event(event, model);
+      if (isShown(event)) view.event(event, model);
       if (onlyHoldsAreLeft(model)) await releaseHolds({ id, model, session, options, view, released });
     }
   } catch (error) {
@@ -106,6 +108,18 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
   await session.settle();
   await view.end(model, { artifactsDirectory: await session.artifactsDirectory(model.number), stepOutput });
   return verdict(model, { interrupted: io.interrupted.aborted, engineLost: session.engineLost.aborted });
+}
+
+const mostAfterInterrupt = 1024 * 1024;
+
+/** Who interrupts a flood of output does not want to see first all of it that is stored and not yet shown. */
+function shortBacklog(interrupted: AbortSignal): (event: WatchEvent) => boolean {
+  let left = mostAfterInterrupt;
+  return (event) => {
+    if (event.type !== "output" || !interrupted.aborted) return true;
+    left -= event.data.length;
+    return left > 0;
+  };
 }
 
 /** The first signal cancels politely; the second does not wait for steps to end. */

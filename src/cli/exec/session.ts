@@ -68,15 +68,22 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     options.onEvent?.(event);
   };
   const agent = await startAgent({ controlPlane, engine, info, name, socketPath, env, onEvent });
+  const hurry = (reason: string) => {
+    void agent.stop(reason);
+    // The second time it does not wait.
+    void agent.stop(reason);
+  };
+  const engineLost = watchEngine(engine, systemClock, closing.signal);
+  engineLost.addEventListener("abort", () => hurry("the engine is gone"), { once: true });
   return {
     controlPlane,
-    engineLost: watchEngine(engine, systemClock, closing.signal),
+    engineLost,
     settle: async () => {
       await agent.drain();
       begin();
       await swept;
     },
-    hurry: () => void agent.stop("hurried"),
+    hurry: () => hurry("hurried"),
     artifactsDirectory: (pipelineNumber) => existing(join(dataDirectory, "artifacts", String(pipelineNumber))),
     [Symbol.asyncDispose]: async () => {
       closing.abort();

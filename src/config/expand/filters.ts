@@ -13,7 +13,7 @@ export function filterOption(node: Node, here: Here): Filters | string | undefin
   if (filters.kind !== "map") return wrong(here, filters, "`filters` is a map of branches and tags, or an expression.");
   for (const [name, { key, value }] of filters.entries) {
     if (name === "branches" || name === "tags") checkFilter(name, value, here);
-    else wrong(here, key, `A filter has no key "${name}".`);
+    else unknownKey(here, key, `A filter has no key "${name}".`);
   }
   return plain(filters) as Filters;
 }
@@ -30,11 +30,17 @@ function wrong(here: Here, at: Node, message: string): undefined {
   return undefined;
 }
 
+/** Version 2 passes over keys that it does not know. */
+function unknownKey(here: Here, at: Node, message: string): void {
+  if (here.pass.templating) wrong(here, at, message);
+  else report(here, { code: "unknown-key-ignored", at, message });
+}
+
 function checkFilter(name: string, node: Node, here: Here): void {
   if (isNull(node) || node.kind === "broken") return;
   if (node.kind !== "map") return wrong(here, node, `The filter ${name} is a map with only or ignore.`);
   for (const [key, entry] of node.entries) {
-    if (key !== "only" && key !== "ignore") wrong(here, entry.key, `The filter ${name} has no key "${key}".`);
+    if (key !== "only" && key !== "ignore") unknownKey(here, entry.key, `The filter ${name} has no key "${key}".`);
     else checkPatterns(entry.value, here);
   }
 }

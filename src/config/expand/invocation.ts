@@ -65,7 +65,7 @@ export function invocationOf(node: Node, here: Here): Invocation | undefined {
 
 /** One invocation → one instance, or one for each combination of its matrix. */
 export function expandInvocation(invocation: Invocation, here: Here): Instance[] {
-  const args = argumentsOf(invocation);
+  const args = argumentsOf(invocation, here);
   const node = invocation.options.get("matrix")?.value;
   if (!node || isNull(node))
     return [expandInstance({ invocation, args, name: invocation.job, alias: undefined }, here)];
@@ -83,10 +83,16 @@ export function expandInvocation(invocation: Invocation, here: Here): Instance[]
   return instances;
 }
 
-function argumentsOf(invocation: Invocation): ReadonlyMap<string, Entry> {
+/** Version 2 has no parameters: other keys mean nothing there. */
+function argumentsOf(invocation: Invocation, here: Here): ReadonlyMap<string, Entry> {
   const args = new Map(invocation.options);
   for (const name of invocationKeys) args.delete(name);
-  return args;
+  if (here.pass.templating) return args;
+  for (const [name, { key }] of args) {
+    const hint = suggestion(name, invocationKeys, "Permitted are");
+    report(here, { code: "unknown-key-ignored", at: key, message: `extraneous key [${name}] is not permitted`, hint });
+  }
+  return new Map();
 }
 
 interface Making {

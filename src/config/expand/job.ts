@@ -3,7 +3,7 @@ import type { Place } from "../diagnostics/source.ts";
 import { type Entry, isNull, type MapNode, type Node, plain, setOwn } from "../parse/node.ts";
 import { executorKeys, parallelism, places } from "../schema/executor.ts";
 import { typeOf } from "../schema/job.ts";
-import type { Shape } from "../schema/shape.ts";
+import { headOf, type Shape } from "../schema/shape.ts";
 import { variablesOf } from "./environment.ts";
 import { expandExecutor } from "./executors.ts";
 import { bind } from "./parameters.ts";
@@ -59,7 +59,15 @@ export function expandJob(call: JobCall, caller: Here, here: Here): CompiledJob 
   if (type === "build") {
     const around: Here = { ...caller, frame: here.frame };
     expandSteps(call.preSteps, around, job.steps);
-    expandSteps(definition.entries.get("steps")?.value, inside, job.steps);
+    const steps = definition.entries.get("steps")?.value;
+    if (steps) expandSteps(steps, inside, job.steps);
+    else
+      report(here, {
+        code: "no-steps",
+        at: headOf(definition),
+        message: "required key [steps] not found",
+        hint: "A job needs `steps:`.",
+      });
     expandSteps(call.postSteps, around, job.steps);
   }
   return reporter.errors > errors ? undefined : job;
@@ -87,6 +95,7 @@ function buildJob(definition: MapNode, here: Here): CompiledJob {
   addKeys(job, used);
   if (place.isOwn) Object.assign(job, place.hoisted);
   addKeys(job, own);
+  if (typeof job["parallelism"] === "string") job["parallelism"] = Number(job["parallelism"]);
   job["steps"] = [];
   return job as CompiledJob;
 }

@@ -33,17 +33,30 @@ function checkCron(node: Node & { value: string }, here: Here): void {
     return wrong(here, node, `The cron text "${node.value}" has ${fields.length} fields, not 5.`);
   for (const [index, range] of ranges.entries()) {
     const field = fields[index] ?? "";
-    if (!isField(field, range)) return wrong(here, node, `"${field}" is not a ${range.name} that schedules have.`);
+    if (!isField(field, range)) return wrong(here, node, `"${field}" is not a ${range.name}.`);
+    if (isPortable(field, range)) continue;
+    const message = `CircleCI's schedules have no "${field}" for a ${range.name}: no steps, no ranges in lists, no ranges of days of the week.`;
+    report(here, { code: "odd-schedule", at: node, message, hint: "Write a list of values: `0,15,30,45`." });
   }
 }
 
-/** One value, a list of values, or one range: no steps, and no ranges of days, as CircleCI has it. */
-function isField(field: string, { name, from, to }: (typeof ranges)[number]): boolean {
-  const ends = field.split("-");
-  if (ends.length === 2 && name !== "day of the week") return ends.every((end) => isValue(end, from, to));
-  return field === "*" || field.split(",").every((value) => isValue(value, from, to));
+type Range = (typeof ranges)[number];
+
+/** A list of values, ranges and steps, as cron has them. */
+function isField(field: string, range: Range): boolean {
+  return field.split(",").every((part) => {
+    const [base = "", step, more] = part.split("/");
+    if (more !== undefined || (step !== undefined && !/^[1-9]\d*$/.test(step))) return false;
+    const ends = base.split("-");
+    return base === "*" || (ends.length <= 2 && ends.every((end) => isValue(end, range)));
+  });
 }
 
-function isValue(text: string, from: number, to: number): boolean {
+function isPortable(field: string, { name }: Range): boolean {
+  if (field.includes("/")) return false;
+  return !field.includes("-") || (!field.includes(",") && name !== "day of the week");
+}
+
+function isValue(text: string, { from, to }: Range): boolean {
   return names.test(text) || (/^\d+$/.test(text) && Number(text) >= from && Number(text) <= to);
 }

@@ -25,9 +25,10 @@ export function parse(source: Source, reporter: Reporter): Node | undefined {
       hint,
     });
   }
-  if (document.errors.length > 0) {
-    // What follows the first one is most often only its consequence.
-    for (const error of document.errors.slice(0, 1)) reportSyntax(error, source, reporter);
+  // CircleCI's reader takes `"text"#comment`. What follows the first error is most often only its consequence.
+  const first = document.errors.find(({ message }) => !message.startsWith("Comments must be separated"));
+  if (first) {
+    reportSyntax(first, source, reporter);
     return undefined;
   }
   return convert(document, source, reporter);

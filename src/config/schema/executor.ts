@@ -1,3 +1,4 @@
+import { isText } from "../parse/node.ts";
 import { anything, boolean, either, integer, list, map, mapOf, oneOf, type Shape, text } from "./shape.ts";
 import { environment, textOrList } from "./steps.ts";
 
@@ -84,4 +85,9 @@ export const pipelineParameters: Shape = either(
   "Mapping",
 );
 
-export const parallelism = integer({ min: 1 });
+const wholeNumber = integer({ min: 1 });
+
+/** Digits in quotes are a number, too. */
+export const parallelism: Shape = (node, visit) => {
+  if (!isText(node) || !/^[1-9]\d*$/.test(node.value)) wholeNumber(node, visit);
+};

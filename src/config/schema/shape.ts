@@ -2,7 +2,7 @@ import type { DiagnosticCode } from "../diagnostics/codes.ts";
 import { suggestion } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import type { Place } from "../diagnostics/source.ts";
-import type { MapNode, Node } from "../parse/node.ts";
+import { isText, type MapNode, type Node } from "../parse/node.ts";
 
 /** Checks one node against what its place takes, and reports all that is wrong with it. */
 export type Shape = (node: Node, visit: Visit) => void;
@@ -62,7 +62,14 @@ export function isOpen(node: Node): boolean {
 }
 
 export function wrongType(node: Node, visit: Visit, expected: string): void {
-  violation(visit, { code: "wrong-type", at: node, text: `expected type: ${expected}, found: ${kindOf(node)}` });
+  const found = kindOf(node);
+  const kinds = expected.split("|");
+  const each = kinds.map((kind, index) => `${index + 1}. [${pointer(visit)}] expected type: ${kind}, found: ${found}`);
+  const text =
+    kinds.length === 1
+      ? `expected type: ${expected}, found: ${found}`
+      : ["0 subschemas matched instead of one", ...each].join("\n");
+  violation(visit, { code: "wrong-type", at: node, text });
 }
 
 export const anything: Shape = () => {};
@@ -73,7 +80,8 @@ export const text: Shape = (node, visit) => {
 };
 
 export const boolean: Shape = (node, visit) => {
-  if (!isOpen(node) && (node.kind !== "scalar" || typeof node.value !== "boolean")) wrongType(node, visit, "Boolean");
+  if (isOpen(node) || (node.kind === "scalar" && typeof node.value === "boolean")) return;
+  if (!isText(node) || !/^(true|false)$/i.test(node.value)) wrongType(node, visit, "Boolean");
 };
 
 export function integer(range: { min?: number; max?: number } = {}): Shape {

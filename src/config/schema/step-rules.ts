@@ -1,5 +1,5 @@
 import { get, isText, type Node } from "../parse/node.ts";
-import { isOpen, type Shape, type Visit, violation } from "./shape.ts";
+import { headOf, isOpen, type Shape, type Visit, violation } from "./shape.ts";
 
 /** Rules between the options of a step, which no shape of a single option tells. */
 
@@ -56,5 +56,19 @@ export function checkoutRules(shape: Shape): Shape {
       wrong("Checkout depth can only be used with the shallow checkout method");
     else if (depth.kind === "scalar" && typeof depth.value === "number" && depth.value <= 0)
       wrong("Checkout depth must be a positive integer when using the shallow checkout method");
+  };
+}
+
+/** `restore_cache`: one of the two ways to say what is looked for. */
+export function keyRules(shape: Shape): Shape {
+  return (node, visit) => {
+    shape(node, visit);
+    if (node.kind !== "map" || node.entries.has("key") || node.entries.has("keys")) return;
+    violation(visit, {
+      code: "missing-key",
+      at: headOf(node),
+      text: "required key [key] not found",
+      hint: "Give a `key:`, or `keys:`.",
+    });
   };
 }

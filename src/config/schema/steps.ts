@@ -17,7 +17,7 @@ import {
   violation,
   wrongType,
 } from "./shape.ts";
-import { checkoutRules, rerunRules } from "./step-rules.ts";
+import { checkoutRules, keyRules, rerunRules } from "./step-rules.ts";
 
 const environmentValue: Shape = either({ scalar: anything, null: anything }, "String");
 /** A map, or a list of one-entry maps or of `NAME=value`. */
@@ -33,7 +33,7 @@ export const environment: Shape = either(
 
 export const textOrList: Shape = either({ scalar: text, list: list(text) }, "String");
 const when = oneOf(["always", "on_success", "on_fail"]);
-const duration = matching(/^\d+(\.\d+)?\s*[smh]?$/, "Write a number and a unit: 30s, 20m or 1.25h.");
+const duration = matching(/^\d[\d.]*\s*[a-z]*[\s\w.]*$/i, "Write a number and a unit: 30s, 20m or 1.25h.");
 
 const run = map({
   required: ["command"],
@@ -85,10 +85,12 @@ export const builtinSteps: ReadonlyMap<string, Shape> = new Map<string, Shape>([
   ],
   [
     "restore_cache",
-    map({
-      keys: { key: text, keys: either({ list: list(text), scalar: text }, "Sequence"), name: text, when },
-      others: "ignored",
-    }),
+    keyRules(
+      map({
+        keys: { key: text, keys: either({ list: list(text), scalar: text }, "Sequence"), name: text, when },
+        others: "ignored",
+      }),
+    ),
   ],
   [
     "store_artifacts",
@@ -161,7 +163,7 @@ function checkKeys(node: MapNode, visit: Visit): boolean {
   violation(visit, {
     code: isOrbCommand ? "unknown-key-ignored" : "bad-step",
     at: node.entries.get(stray)?.key ?? node,
-    text: `extraneous key [${stray}] is not permitted`,
+    text: `extraneous key [${stray}] is not permitted\nmaximum size: [1], found: [${node.entries.size}]`,
     hint:
       known || isOrbCommand
         ? `Indent "${stray}" deeper than "${first}": it is one of its options.`

@@ -28,6 +28,18 @@ export const jobExamples = {
       "    triggers:\n      - schedule: {cron: every day, filters: {branches: {only: main}}}\n    jobs:",
     ),
   },
+  "odd-schedule": {
+    config: oneWorkflow("- build\n- test").replace(
+      "    jobs:",
+      "    triggers:\n      - schedule: {cron: '*/15 * * * *', filters: {branches: {only: main}}}\n    jobs:",
+    ),
+  },
+  "no-steps": {
+    config: oneWorkflow("- empty\n- build\n- test").replace(
+      "workflows:",
+      "  empty:\n    docker: [{image: cimg/base:stable}]\nworkflows:",
+    ),
+  },
   "bad-setup": {
     config: oneWorkflow("- build\n- test").replace(
       "workflows:",
@@ -40,6 +52,14 @@ export const jobExamples = {
       "  hold:\n    type: no-op\n    steps: [checkout]\nworkflows:",
     ),
   },
+  "no-steps": { config: oneJob("- checkout").replace(/ {4}steps:\n.*\n/, "") },
+  "odd-schedule": {
+    config: oneWorkflow("- build\n- test").replace(
+      "    jobs:",
+      '    triggers:\n      - schedule: {cron: "*/10 * * * *", filters: {branches: {only: main}}}\n    jobs:',
+    ),
+  },
+  "long-retention": { config: oneJob("- checkout").replace("    steps:", "    retention: {caches: 20d}\n    steps:") },
   "pointless-parallelism": { config: oneJob("- checkout").replace("    steps:", "    parallelism: 1\n    steps:") },
   "superfluous-image": {
     config: oneJob("- checkout").replace(

@@ -8,15 +8,22 @@ export function lookup(name: string, here: Here, at: Place): Node | undefined {
   const { scope, pass } = here;
   if (name.startsWith("parameters.")) return scope.parameters?.get(name.slice(11));
   if (name.startsWith("matrix.")) return scope.matrix?.get(name.slice(7))?.value;
-  if (!pass.pipeline.has(name)) return undefined;
+  if (!pass.pipeline.has(name)) return isOpenEnded(name) ? scalarNode("", at) : undefined;
   // An orb does not know the project that uses it.
   if (scope.namespace.kind === "orb" && name.startsWith("pipeline.parameters.")) return undefined;
   return scalarNode(pass.pipeline.get(name) ?? "", at);
 }
 
+/** What a trigger or an event brings along has no fixed list of names: what is not there is empty. */
+function isOpenEnded(name: string): boolean {
+  return name.startsWith("pipeline.trigger_parameters.") || name.startsWith("pipeline.event.");
+}
+
 /** The same as plain data, for expressions: null where a name is known and has no value now. */
 export function lookupValue(name: string, here: Here, at: Place): unknown {
-  if (name.startsWith("pipeline.") && here.pass.pipeline.get(name) === null) return null;
+  if (name.startsWith("pipeline.") && (here.pass.pipeline.get(name) ?? null) === null) {
+    if (here.pass.pipeline.has(name) || isOpenEnded(name)) return null;
+  }
   const node = lookup(name, here, at);
   return node === undefined ? undefined : plain(node);
 }

@@ -21,15 +21,17 @@ export function lintJobs(root: MapNode, reporter: Reporter): void {
 function lintSections(root: MapNode, reporter: Reporter): void {
   for (const section of ["orbs", "commands", "executors", "parameters"]) {
     const entry = root.entries.get(section);
-    if (!entry || !isNull(entry.value)) continue;
-    const message = `\`${section}:\` is empty.`;
-    reporter.report({
-      code: "empty-section",
-      at: entry.key,
-      message,
-      hint: "Take the line out, or indent what belongs to it.",
-    });
+    if (entry && isNull(entry.value)) tellEmpty(section, entry.key, reporter);
   }
+  for (const { value } of definitionsOf(root, "workflows").values()) {
+    const jobs = value.kind === "map" ? value.entries.get("jobs") : undefined;
+    if (jobs?.value.kind === "list" && jobs.value.items.length === 0) tellEmpty("jobs", jobs.key, reporter);
+  }
+}
+
+function tellEmpty(section: string, at: Node, reporter: Reporter): void {
+  const hint = "Take it out, or put in what belongs to it.";
+  reporter.report({ code: "empty-section", at, message: `\`${section}:\` is empty.`, hint });
 }
 
 /** Names that an invocation uses itself, so that no argument of the job can have them. */
@@ -51,6 +53,7 @@ function lintJob(job: Node, reporter: Reporter): void {
       hint: `Take them out, or the type ${typeOf(job)}.`,
     });
   }
+  lintRetention(get(get(job, "retention"), "caches"), reporter);
   const parallelism = get(job, "parallelism");
   if (parallelism?.kind === "scalar" && (parallelism.value === 1 || parallelism.value === 0)) {
     const message = "To benefit from parallelism, you should select a value greater than 1.";
@@ -61,6 +64,13 @@ function lintJob(job: Node, reporter: Reporter): void {
       hint: "Without it a job is one task as well.",
     });
   }
+}
+
+function lintRetention(caches: Node | undefined, reporter: Reporter): void {
+  const days = isText(caches) ? Number(/^(\d+)d$/.exec(caches.value)?.[1] ?? 0) : 0;
+  if (!caches || days <= 15) return;
+  const message = "Retention caches duration must be between 1d and 15d";
+  reporter.report({ code: "long-retention", at: caches, message, hint: "Write 15d for the longest there is." });
 }
 
 function lintPlace(place: MapNode, reporter: Reporter): void {

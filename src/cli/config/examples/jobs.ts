@@ -52,13 +52,6 @@ export const jobExamples = {
       "  hold:\n    type: no-op\n    steps: [checkout]\nworkflows:",
     ),
   },
-  "no-steps": { config: oneJob("- checkout").replace(/ {4}steps:\n.*\n/, "") },
-  "odd-schedule": {
-    config: oneWorkflow("- build\n- test").replace(
-      "    jobs:",
-      '    triggers:\n      - schedule: {cron: "*/10 * * * *", filters: {branches: {only: main}}}\n    jobs:',
-    ),
-  },
   "long-retention": { config: oneJob("- checkout").replace("    steps:", "    retention: {caches: 20d}\n    steps:") },
   "pointless-parallelism": { config: oneJob("- checkout").replace("    steps:", "    parallelism: 1\n    steps:") },
   "superfluous-image": {

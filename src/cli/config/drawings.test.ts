@@ -31,6 +31,18 @@ workflow empty
 `);
   });
 
+  test("what a job waits for is told in short, and control characters are not let through", () => {
+    const names = Array.from({ length: 9 }, (_, index) => `n${index}`);
+    const jobs = [
+      ...names.map((name) => ({ name, requires: [] })),
+      { name: "last\u001b[31m", requires: after(...names) },
+    ];
+
+    const lines = drawTree([{ name: "wide", jobs }]).split("\n");
+
+    expect(lines.slice(-3)).toEqual(["└─ n8", "   └─ last\ufffd[31m (also after n0, n1, n2, n3 and 4 more)", ""]);
+  });
+
   test("a chain of two thousand jobs is drawn", () => {
     const jobs = Array.from({ length: 2_000 }, (_, index) => ({
       name: `j${index}`,

@@ -1,4 +1,4 @@
-import type { GraphJob, WorkflowGraph } from "./workflow-graph.ts";
+import { type GraphJob, printable, type WorkflowGraph } from "./workflow-graph.ts";
 
 /** Text for Mermaid: a flowchart with one box a workflow. */
 export function drawMermaid(workflows: readonly WorkflowGraph[]): string {
@@ -27,5 +27,5 @@ function shape({ name, type }: GraphJob): string {
 
 /** Mermaid has no escapes within quotes but its own entities. */
 function quoted(text: string): string {
-  return `"${text.replaceAll("#", "#35;").replaceAll('"', "#quot;").replaceAll("\n", " ")}"`;
+  return `"${printable(text).replaceAll("#", "#35;").replaceAll('"', "#quot;")}"`;
 }

@@ -1,4 +1,4 @@
-import type { GraphJob, WorkflowGraph } from "./workflow-graph.ts";
+import { type GraphJob, printable, type WorkflowGraph } from "./workflow-graph.ts";
 
 /**
  * ```
@@ -21,7 +21,7 @@ function drawWorkflow({ name, jobs }: WorkflowGraph): string {
     const parent = parentOf(job, depths);
     children.set(parent, [...(children.get(parent) ?? []), job]);
   }
-  const lines: string[] = [`workflow ${name}`];
+  const lines: string[] = [`workflow ${printable(name)}`];
   // A stack instead of recursion: a chain of a thousand jobs is a legal workflow.
   const stack = branches(children, undefined, "");
   for (let next = stack.pop(); next; next = stack.pop()) {
@@ -49,14 +49,19 @@ function label({ name, type, requires }: GraphJob, parent: string | undefined): 
   const own = requires.find((one) => one.name === parent);
   if (own && own.statuses.length > 0) notes.push(`when ${own.statuses.join(" or ")}`);
   const others = requires.filter((one) => one.name !== parent).map((one) => [one.name, ...one.statuses].join(" "));
-  if (others.length > 0) notes.push(`also after ${others.join(", ")}`);
-  return notes.length > 0 ? `${name} (${notes.join("; ")})` : name;
+  if (others.length > 0) notes.push(`also after ${few(others)}`);
+  return printable(notes.length > 0 ? `${name} (${notes.join("; ")})` : name);
 }
 
+function few(names: readonly string[]): string {
+  return names.length > 5 ? `${names.slice(0, 4).join(", ")} and ${names.length - 4} more` : names.join(", ");
+}
+
+/** Of several that are as deep the last, so that a job stands below all that it waits for. */
 function parentOf(job: GraphJob, depths: Map<string, number>): string | undefined {
   const known = job.requires.map((one) => one.name).filter((name) => depths.has(name));
   return known.reduce<string | undefined>((deepest, name) => {
-    return deepest === undefined || (depths.get(name) ?? 0) > (depths.get(deepest) ?? 0) ? name : deepest;
+    return deepest === undefined || (depths.get(name) ?? 0) >= (depths.get(deepest) ?? 0) ? name : deepest;
   }, undefined);
 }
 

@@ -14,6 +14,11 @@ export interface GraphJob {
   requires: { name: string; statuses: string[] }[];
 }
 
+/** Names come from other people's configs: no control character of theirs reaches a terminal. */
+export function printable(name: string): string {
+  return name.replace(/\p{Cc}/gu, "\u{fffd}");
+}
+
 export function graphOf(config: CompiledConfig): WorkflowGraph[] {
   return Object.entries(config.workflows).map(([name, workflow]) => ({
     name,

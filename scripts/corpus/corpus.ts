@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { OrbSource } from "../../src/config/index.ts";
 import { compileConfig, type Diagnostic, printCompiled, renderDiagnostics } from "../../src/config/index.ts";
-import type { OrbSource } from "../../src/config/orb-source.ts";
 import { orbFolder } from "../../src/orbs/index.ts";
 import { load } from "./compare.ts";
 

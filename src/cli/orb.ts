@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { RegistryOrbReference } from "../config/orb-source.ts";
+import type { RegistryOrbReference } from "../config/index.ts";
 import { collected, readInput } from "./config/input.ts";
 import { addOrbOptions, type OrbOptions } from "./config/options.ts";
 import { type Cli, CommandError, exitCode } from "./io.ts";

@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { firstOf, type OrbSource } from "../config/orb-source.ts";
+import { firstOf, type OrbSource } from "../config/index.ts";
 import { systemClock } from "../lib/clock.ts";
 import { cachedOrbs, orbFolder, orbRegistry, urlOrbs } from "../orbs/index.ts";
 import { type OrbOptions, publicRegistry } from "./config/options.ts";

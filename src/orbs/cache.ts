@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { OrbAnswer, OrbReference, OrbSource } from "../config/orb-source.ts";
+import type { OrbAnswer, OrbReference, OrbSource } from "../config/index.ts";
 import { isFixed } from "./versions.ts";
 
 /**

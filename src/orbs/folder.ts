@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { OrbAnswer, OrbSource, RegistryOrbReference } from "../config/orb-source.ts";
+import type { OrbAnswer, OrbSource, RegistryOrbReference } from "../config/index.ts";
 import { newestFirst, resolveVersion } from "./versions.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { OrbAnswer, OrbSource, RegistryOrbReference } from "../config/orb-source.ts";
+import type { OrbAnswer, OrbSource, RegistryOrbReference } from "../config/index.ts";
 import { type AskHttp, askHttp, failureOf, type HttpAnswer } from "./http.ts";
 import { isFixed } from "./versions.ts";
 

@@ -1,4 +1,4 @@
-import type { OrbAnswer, OrbSource } from "../config/orb-source.ts";
+import type { OrbAnswer, OrbSource } from "../config/index.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type AskHttp, askHttp, failureOf } from "./http.ts";
 

@@ -1,5 +1,5 @@
+import type { OrbSource } from "../../../config/index.ts";
 import { compileConfig, type Diagnostic, type DiagnosticCode, renderDiagnostic } from "../../../config/index.ts";
-import type { OrbSource } from "../../../config/orb-source.ts";
 import { type Example, examples } from "./index.ts";
 
 export interface FoundExample {

@@ -10,7 +10,10 @@ function commands(count: number, body: (index: number) => string): string {
 
 const bombs: Record<string, { text: string; code: string }> = {
   "aliases of aliases": {
-    text: `version: 2.1\na: &a [x,x,x,x,x,x,x,x,x]\n${[..."bcdefghi"].map((name, index) => `${name}: &${name} [${Array(9).fill(`*${"abcdefgh"[index]}`).join(",")}]\n`).join("")}${job}`,
+    text: `version: 2.1\na: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefghi"
+      .split("")
+      .map((name, index) => `${name}: &${name} [${Array(9).fill(`*${"abcdefgh"[index]}`).join(",")}]\n`)
+      .join("")}${job}`,
     code: "too-big",
   },
   "aliases inside anchors, deep without looking deep": {
@@ -23,7 +26,16 @@ const bombs: Record<string, { text: string; code: string }> = {
   "a text that is too long": { text: "x".repeat(limits.text + 1), code: "too-big" },
   "a list of a million": { text: `version: 2.1\nx: [${"1,".repeat(1_000_000)}1]\n`, code: "too-big" },
   "a matrix of a million": {
-    text: `version: 2.1\n${job.replace("    docker", `    parameters: {${[..."abcdef"].map((name) => `${name}: {type: integer}`).join(", ")}}\n    docker`)}workflows:\n  w:\n    jobs:\n      - build:\n          matrix:\n            parameters: {${[..."abcdef"].map((name) => `${name}: [0,1,2,3,4,5,6,7,8,9]`).join(", ")}}\n`,
+    text: `version: 2.1\n${job.replace(
+      "    docker",
+      `    parameters: {${"abcdef"
+        .split("")
+        .map((name) => `${name}: {type: integer}`)
+        .join(", ")}}\n    docker`,
+    )}workflows:\n  w:\n    jobs:\n      - build:\n          matrix:\n            parameters: {${"abcdef"
+      .split("")
+      .map((name) => `${name}: [0,1,2,3,4,5,6,7,8,9]`)
+      .join(", ")}}\n`,
     code: "too-big",
   },
   "commands that call commands twice each": {
@@ -37,6 +49,10 @@ const bombs: Record<string, { text: string; code: string }> = {
   "conditions that nest": {
     text: `version: 2.1\n${job.replace("[checkout]", `[when: {condition: ${"{not: ".repeat(110)}true${"}".repeat(110)}, steps: [checkout]}]`)}`,
     code: "bad-condition",
+  },
+  "steps in steps, over many commands": {
+    text: `version: 2.1\ncommands:\n  c0: {steps: [checkout]}\n${commands(40, (index) => `{steps: [${"when: {condition: true, steps: [".repeat(30)}c${index}${"]}".repeat(30)}]}`)}${job.replace("checkout", "c40")}`,
+    code: "too-deep",
   },
   "parentheses twenty thousand deep": {
     text: `version: 2.1\n${job}workflows:\n  w:\n    when: ${"(".repeat(20_000)}true${")".repeat(20_000)}\n    jobs: [build]\n`,

@@ -16,15 +16,20 @@ export function compileWorkflows(workflows: readonly Workflow[]): CompiledConfig
       const name = names.get(instance) ?? instance.name;
       if (instance.job) setOwn(config.jobs, name, instance.job);
       const options = optionsOf(instance, waits.get(instance));
-      jobs.push(Object.keys(options).length === 0 ? name : { [name]: options });
+      jobs.push(options ? { [name]: options } : name);
     }
     setOwn(config.workflows, workflow.name, workflowOf(workflow, jobs));
   }
   return config;
 }
 
-function optionsOf(instance: Instance, requires: InvocationOptions["requires"]): InvocationOptions {
-  return { ...(instance.type ? { type: instance.type } : {}), ...(requires ? { requires } : {}), ...instance.options };
+/** Undefined when there is nothing to say. */
+function optionsOf(
+  { type, options }: Instance,
+  requires: InvocationOptions["requires"],
+): InvocationOptions | undefined {
+  const given = { ...(type ? { type } : {}), ...(requires ? { requires } : {}), ...options };
+  return Object.keys(given).length > 0 ? given : undefined;
 }
 
 function workflowOf(workflow: Workflow, jobs: CompiledInvocation[]): CompiledWorkflow {

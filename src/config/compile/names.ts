@@ -2,21 +2,24 @@ import type { Instance } from "../expand/invocation.ts";
 import type { Workflow } from "../expand/workflow.ts";
 
 /**
- * The name of every instance in the compiled config. One name with one body is one job, in several workflows too. A name
+ * The names in the compiled config of those instances that don't keep their own. One name with one body is one job, in several workflows too. A name
  * that is used twice in one workflow, or with different bodies, gets numbers: `name-1`, `name-2`, … in order of appearance.
  */
 export function uniqueNames(workflows: readonly Workflow[]): Map<Instance, string> {
-  const groups = new Map<string, Use[]>();
+  const first = new Map<string, Use>();
+  const repeated = new Map<string, Use[]>();
   for (const [workflow, { instances }] of workflows.entries()) {
     for (const instance of instances) {
-      const uses = groups.get(instance.name);
-      if (uses) uses.push({ workflow, instance });
-      else groups.set(instance.name, [{ workflow, instance }]);
+      const { name } = instance;
+      const earlier = first.get(name);
+      if (!earlier) first.set(name, { workflow, instance });
+      else if (repeated.get(name)?.push({ workflow, instance }) === undefined)
+        repeated.set(name, [earlier, { workflow, instance }]);
     }
   }
-  const taken = new Set(groups.keys());
+  const taken = new Set(repeated.size > 0 ? first.keys() : []);
   const names = new Map<Instance, string>();
-  for (const [name, uses] of groups) number(name, uses, taken, names);
+  for (const [name, uses] of repeated) number(name, uses, taken, names);
   return names;
 }
 
@@ -26,10 +29,6 @@ interface Use {
 }
 
 function number(name: string, uses: Use[], taken: Set<string>, names: Map<Instance, string>): void {
-  if (uses.length === 1) {
-    for (const { instance } of uses) names.set(instance, name);
-    return;
-  }
   // The n-th use of one body in each of several workflows is one job.
   const slots = new Map<string, Instance[]>();
   const seen = new Map<string, number>();

@@ -65,10 +65,17 @@ export interface Here {
   pass: Pass;
   scope: Scope;
   frame?: Frame | undefined;
+  /** Lists of steps around this place. */
+  level?: number | undefined;
 }
 
 export function enter(here: Here, frame: Omit<Frame, "parent" | "depth">, scope: Scope = here.scope): Here {
-  return { pass: here.pass, scope, frame: { ...frame, parent: here.frame, depth: (here.frame?.depth ?? 0) + 1 } };
+  return {
+    pass: here.pass,
+    scope,
+    level: here.level,
+    frame: { ...frame, parent: here.frame, depth: (here.frame?.depth ?? 0) + 1 },
+  };
 }
 
 export function report(here: Here, finding: Omit<Finding, "chain">): void {

@@ -14,12 +14,16 @@ export function expandSteps(node: Node | undefined, here: Here, out: CompiledSte
   if (!node || node.kind === "broken" || isNull(node)) return;
   if (node.kind === "closure") return expandSteps(node.node, { ...here, scope: node.scope as Scope }, out);
   if (node.kind === "scalar") return expandSteps(stepsOf(node, here), here, out);
-  const items = node.kind === "list" ? node.items : [];
-  if (node.kind === "map") return expandStep(node, here, out);
-  for (const item of items) {
+  const inside = { ...here, level: (here.level ?? 0) + 1 };
+  if (inside.level > limits.steps) return tooDeep(here, node, `Steps nest more than ${limits.steps} deep`);
+  for (const item of node.kind === "list" ? node.items : [node]) {
     if (!spend(here, 1, item)) return;
-    expandStep(item, here, out);
+    expandStep(item, inside, out);
   }
+}
+
+function tooDeep(here: Here, at: Node, message: string): void {
+  report(here, { code: "too-deep", at, message, hint: "Commands that call commands add to it." });
 }
 
 /** `steps: << parameters.x >>`; anything but steps there is a mistake. */
@@ -101,9 +105,12 @@ function callCommand(
   const { definition, namespace } = found;
   const home: Scope = { namespace };
   const inside = enter(here, { kind: "command", name: step.name }, home);
-  if (isWithin(here.scope.within, definition) || (inside.frame?.depth ?? 0) > limits.calls) {
+  if (isWithin(here.scope.within, definition)) {
     const hint = "A command can't call itself, not through others either.";
     return report(inside, { code: "recursion", at: step.at, message: `The command '${step.name}' calls itself`, hint });
+  }
+  if ((inside.frame?.depth ?? 0) > limits.calls) {
+    return tooDeep(inside, step.at, `Commands call one another more than ${limits.calls} deep`);
   }
   if (!spend(here, callCost, step.at)) return;
   const args = argumentsOf(step, inside);

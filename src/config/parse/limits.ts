@@ -14,6 +14,8 @@ export const limits = {
   string: 1_000_000,
   /** Jobs of one matrix. */
   matrix: 10_000,
+  /** Lists of steps inside one another, over all commands that call one another. */
+  steps: 250,
   /** Commands that call one another. */
   calls: 60,
   /** Orbs of a config, those of its orbs included. */

@@ -43,13 +43,12 @@ export function fill(node: Node, here: Here): unknown {
   }
   if (node.kind !== "map") return undefined;
   const record: Record<string, unknown> = {};
-  let broken = false;
   for (const [key, { value }] of node.entries) {
     const filled = fill(value, here);
-    broken ||= filled === undefined;
+    if (filled === undefined) return undefined;
     setOwn(record, key, filled);
   }
-  return broken ? undefined : record;
+  return record;
 }
 
 function fillText(node: ScalarNode, here: Here): string | undefined {

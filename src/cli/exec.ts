@@ -1,23 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
-import type { Cli } from "./program.ts";
-
-/** What `cofferdam exec` was asked for. */
-export interface ExecOptions {
-  directory: string;
-  config?: string;
-  workflow?: string;
-  job?: string;
-  /** Project variables: their values are masked in output. */
-  env: Record<string, string>;
-  /** Pipeline parameters, as typed. */
-  param: Record<string, string>;
-  tail?: string;
-  /** Approval jobs that are to go on; `all` for every one. */
-  approve: string[];
-  /** Folders of orbs, looked at before the registry. */
-  orbDir: string[];
-  json: boolean;
-}
+import type { ExecOptions } from "./exec/options.ts";
+import type { Cli } from "./io.ts";
 
 export function execCommand(cli: Cli): Command {
   return new Command("exec")

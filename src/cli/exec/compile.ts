@@ -1,6 +1,6 @@
 import { type CompiledConfig, compileConfig, type OrbSource, renderDiagnostics } from "../../config/index.ts";
-import type { ExecOptions } from "../exec.ts";
 import type { Io } from "../io.ts";
+import type { ExecOptions } from "./options.ts";
 import type { LocalProject } from "./project.ts";
 
 /** The compiled config; undefined when it has errors. Whatever is wrong is told on stderr, with line and caret. */

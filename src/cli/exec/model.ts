@@ -15,12 +15,17 @@ export interface WorkflowModel {
   id: string;
   name: string;
   status: WorkflowStatus;
+  /** Why nothing of it runs. */
+  reason?: string;
+  /** It failed and was run again: what that came to counts. */
+  rerun: boolean;
 }
 
 export interface JobModel {
   id: string;
   name: string;
   workflow: string;
+  workflowId: string;
   requires: string[];
   status: JobStatus;
   reason?: string;
@@ -72,11 +77,10 @@ export function apply(model: PipelineModel, event: WatchEvent): void {
   switch (event.type) {
     case "pipeline":
       return applyPipeline(model, event);
-    case "workflow": {
-      const workflow = model.workflows.get(event.id);
-      if (workflow) workflow.status = event.status;
-      return;
-    }
+    case "workflows-added":
+      return addWorkflows(model, event.workflows);
+    case "workflow":
+      return applyWorkflow(model, event);
     case "job":
       return applyJob(model, event);
     case "task":
@@ -95,13 +99,20 @@ function applyPipeline(model: PipelineModel, event: EventOf<"pipeline">): void {
   model.id = event.id;
   model.number = event.number;
   model.startedMs = event.atMs;
-  for (const { id, name, jobs } of event.workflows) {
-    model.workflows.set(id, { id, name, status: "running" });
+  addWorkflows(model, event.workflows);
+}
+
+function addWorkflows(model: PipelineModel, workflows: EventOf<"pipeline">["workflows"]): void {
+  for (const { id, name, jobs, rerunOf } of workflows) {
+    const before = rerunOf === undefined ? undefined : model.workflows.get(rerunOf);
+    if (before) before.rerun = true;
+    model.workflows.set(id, { id, name, status: "running", rerun: false });
     for (const job of jobs) {
       model.jobs.set(job.id, {
         id: job.id,
         name: job.name,
         workflow: name,
+        workflowId: id,
         requires: job.requires,
         status: "blocked",
         tasks: new Map(),
@@ -112,10 +123,19 @@ function applyPipeline(model: PipelineModel, event: EventOf<"pipeline">): void {
   }
 }
 
+function applyWorkflow(model: PipelineModel, event: EventOf<"workflow">): void {
+  const workflow = model.workflows.get(event.id);
+  if (!workflow) return;
+  workflow.status = event.status;
+  if (event.reason !== undefined) workflow.reason = event.reason;
+}
+
 function applyJob(model: PipelineModel, event: EventOf<"job">): void {
   const job = model.jobs.get(event.id);
   if (!job) return;
   job.status = event.status;
+  // Why it waited is no news once it goes on.
+  delete job.reason;
   if (event.reason !== undefined) job.reason = event.reason;
   if (event.status === "running") job.startedMs ??= event.atMs;
   if (isTerminal(event.status)) job.endedMs = event.atMs;

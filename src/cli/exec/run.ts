@@ -1,11 +1,12 @@
+import { once } from "node:events";
 import { resolve } from "node:path";
 import type { CompiledConfig } from "../../config/compiled.ts";
 import { ControlPlaneError } from "../../control-plane/index.ts";
 import type { WatchEvent } from "../../protocol/watch.ts";
-import type { ExecOptions } from "../exec.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
 import { compileProject } from "./compile.ts";
 import { apply, emptyModel, type PipelineModel } from "./model.ts";
+import type { ExecOptions } from "./options.ts";
 import { type LocalProject, readProject } from "./project.ts";
 import { chooseView } from "./render/choose.ts";
 import type { View } from "./render/view.ts";
@@ -99,6 +100,7 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
     for await (const event of controlPlane.watch(id, { signal: session.engineLost, output: view.wantsOutput })) {
       apply(model, event);
       if (isShown(event)) view.event(event, model);
+      await roomToWrite(io);
       if (onlyHoldsAreLeft(model)) await releaseHolds({ id, model, session, options, view, released });
     }
   } catch (error) {
@@ -108,6 +110,12 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
   await session.settle();
   await view.end(model, { artifactsDirectory: await session.artifactsDirectory(model.number), stepOutput });
   return verdict(model, { interrupted: io.interrupted.aborted, engineLost: session.engineLost.aborted });
+}
+
+/** A slow reader must not make us hold what it has not read: the store does. */
+async function roomToWrite({ stdout, interrupted }: Io): Promise<void> {
+  if (!stdout.writableNeedDrain || interrupted.aborted) return;
+  await once(stdout, "drain", { signal: interrupted }).catch(() => undefined);
 }
 
 const mostAfterInterrupt = 1024 * 1024;

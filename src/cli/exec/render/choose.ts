@@ -1,5 +1,5 @@
-import type { ExecOptions } from "../../exec.ts";
 import type { Io } from "../../io.ts";
+import type { ExecOptions } from "../options.ts";
 import { jsonView } from "./json.ts";
 import { liveView } from "./live.ts";
 import { plainView } from "./plain.ts";

@@ -18,8 +18,8 @@ export interface FollowedService {
 export async function followService(service: FollowedService, context: TaskContext): Promise<void> {
   const { lane, step, attachment } = service;
   lane.stepStarted(step, `Container ${service.name}`, "service");
+  // Not ended: Docker closes both outputs of an attachment whose input has ended.
   attachment.stdin.on("error", () => {});
-  attachment.stdin.end();
   const budget = { bytes: mostOutputBytes };
   const streams = Promise.all([copy(service, "stdout", budget), copy(service, "stderr", budget)]);
   const exit = await exitOf(service, context);

@@ -2,16 +2,15 @@ import type { CompileOptions } from "../compile-options.ts";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import type { Source } from "../diagnostics/source.ts";
 import { limits } from "../parse/limits.ts";
-import { get, isNull, type MapNode, type Node, plain, scalarNode } from "../parse/node.ts";
+import { get, isNull, type MapNode, type Node, plain } from "../parse/node.ts";
 import type { Version } from "../schema/config.ts";
-import { expandInvocation } from "./invocation.ts";
 import { fetchOrbs, type ResolvedOrb } from "./orb-fetch.ts";
 import { linkOrbs } from "./orbs.ts";
 import { checkDefaults, definitionFrame } from "./parameters.ts";
-import { enter, type Here, namespaceOf, type Pass, report } from "./pass.ts";
+import { type Here, namespaceOf, type Pass, report } from "./pass.ts";
 import { pipelineNames } from "./pipeline.ts";
 import { expandVersion2 } from "./version-2.ts";
-import { expandWorkflow, type Workflow } from "./workflow.ts";
+import { buildWorkflow, expandWorkflow, type Workflow } from "./workflow.ts";
 
 export interface Expanded {
   workflows: Workflow[];
@@ -109,8 +108,5 @@ function defaultWorkflow(config: Here, root: Node): Workflow[] {
     });
     return [];
   }
-  const here = enter(config, { kind: "workflow", name: "workflow" });
-  const at = scalarNode("build", { source: definition.source, start: definition.start, end: definition.start + 1 });
-  const instances = expandInvocation({ job: "build", at, options: new Map() }, here);
-  return [{ name: "workflow", at, instances, triggers: undefined, maxAutoReruns: undefined, here }];
+  return [buildWorkflow(definition, config)];
 }

@@ -85,7 +85,7 @@ function buildJob(definition: MapNode, here: Here): CompiledJob {
   const own = ownKeys(definition, here);
   const executorNode = definition.entries.get("executor")?.value;
   const executor = executorNode && !isNull(executorNode) ? expandExecutor(executorNode, here) : undefined;
-  const used = executor === "unknown" ? undefined : executor?.entries;
+  const used = executor === "unknown" ? undefined : executor;
   const place = placeOf({ own, executor: used, isUnknown: executor === "unknown", at: definition }, here);
   const job: Record<string, unknown> = place.name === undefined ? {} : { [place.name]: place.value };
   const variables = variablesOf(own.get("environment")?.value, variablesOf(used?.get("environment")?.value));
@@ -95,7 +95,7 @@ function buildJob(definition: MapNode, here: Here): CompiledJob {
   addKeys(job, used);
   if (place.isOwn) Object.assign(job, place.hoisted);
   addKeys(job, own);
-  if (typeof job["parallelism"] === "string") job["parallelism"] = Number(job["parallelism"]);
+  if (job["parallelism"] !== undefined) job["parallelism"] = Math.max(1, Number(job["parallelism"]));
   job["steps"] = [];
   return job as CompiledJob;
 }
@@ -111,12 +111,15 @@ function one(name: string, value: unknown): Record<string, unknown> {
   return record;
 }
 
-/** All keys but steps, filled in and checked again where a template was. */
+/** Keys that are looked at in their own way, or are for readers only. */
+const apart = new Set(["steps", "parameters", "executor", "description", "branches"]);
+
+/** All other keys, filled in and checked again where a template was. */
 function ownKeys(definition: MapNode, here: Here): Map<string, Entry> {
   const own = new Map<string, Entry>();
   for (const [key, entry] of definition.entries) {
     const { value } = entry;
-    if (key === "steps" || key === "parameters" || key === "executor") continue;
+    if (apart.has(key)) continue;
     spend(here, value.size, value);
     if (!value.templated) own.set(key, entry);
     else {

@@ -66,7 +66,10 @@ function mapStep(node: MapNode, here: Here, out: CompiledStep[]): void {
   if (!entry) return wrongStep(here, node, "A step is not empty.");
   const { key, value } = entry;
   const name = key.templated ? resolve(key, here) : key;
-  if (!isText(name)) return;
+  if (!isText(name)) {
+    if (name.kind !== "broken") wrongStep(here, key, "A step's name is a text.");
+    return;
+  }
   if (here.scope.namespace.commands.has(name.value)) return namedStep({ name: name.value, at: key, value }, here, out);
   if (name.value === "when" || name.value === "unless")
     conditionalSteps({ entry, unless: name.value === "unless" }, here, out);

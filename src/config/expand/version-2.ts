@@ -1,8 +1,7 @@
 import type { MapNode, Node } from "../parse/node.ts";
 import { get } from "../parse/node.ts";
-import { expandInvocation } from "./invocation.ts";
-import { enter, type Here, report } from "./pass.ts";
-import { expandWorkflow, type Workflow } from "./workflow.ts";
+import { type Here, report } from "./pass.ts";
+import { buildWorkflow, expandWorkflow, type Workflow } from "./workflow.ts";
 
 /** Version 2 has no templates, orbs, commands, executors or parameters: what looks like one is text. */
 export function expandVersion2(root: MapNode, outer: Here): Workflow[] {
@@ -26,10 +25,7 @@ export function expandVersion2(root: MapNode, outer: Here): Workflow[] {
     });
     return [];
   }
-  const workflow = enter(here, { kind: "workflow", name: "workflow" });
-  const at = get(root, "jobs") ?? root;
-  const instances = expandInvocation({ job: "build", at, options: new Map() }, workflow);
-  return [{ name: "workflow", at, instances, triggers: undefined, maxAutoReruns: undefined, here: workflow }];
+  return [buildWorkflow(build, here)];
 }
 
 const noBuild =

@@ -1,4 +1,4 @@
-import { type Entry, get, isNull, isText, type MapNode, type Node, plain } from "../parse/node.ts";
+import { type Entry, get, isNull, isText, type MapNode, mapNode, type Node, plain, scalarNode } from "../parse/node.ts";
 import { expandInvocation, type Instance, invocationOf } from "./invocation.ts";
 import { expandJobGroup, type Invoked } from "./job-group.ts";
 import { isTrue } from "./logic.ts";
@@ -34,6 +34,20 @@ export function expandWorkflow(name: string, entry: Entry, config: Here): Workfl
     maxAutoReruns: typeof value === "number" ? value : undefined,
     here,
   };
+}
+
+/** Of a config without workflows: the job `build`, on the branches that the job itself names. */
+export function buildWorkflow(definition: Node, config: Here): Workflow {
+  const here = enter(config, { kind: "workflow", name: "workflow" });
+  const at = scalarNode("build", { source: definition.source, start: definition.start, end: definition.start + 1 });
+  const options = new Map<string, Entry>();
+  const branches = definition.kind === "map" ? definition.entries.get("branches") : undefined;
+  if (branches) {
+    const filters = mapNode(new Map([["branches", branches]]), branches.value);
+    options.set("filters", { key: branches.key, value: filters });
+  }
+  const instances = expandInvocation({ job: "build", at, options }, here);
+  return { name: "workflow", at, instances, triggers: undefined, maxAutoReruns: undefined, here };
 }
 
 /** A job wins over a job group of the same name. */

@@ -85,9 +85,9 @@ export const pipelineParameters: Shape = either(
   "Mapping",
 );
 
-const wholeNumber = integer({ min: 1 });
+const wholeNumber = integer({ min: 0 });
 
-/** Digits in quotes are a number, too. */
+/** Digits in quotes are a number, too; none at all is one. */
 export const parallelism: Shape = (node, visit) => {
-  if (!isText(node) || !/^[1-9]\d*$/.test(node.value)) wholeNumber(node, visit);
+  if (!isText(node) || !/^\d{1,6}$/.test(node.value)) wholeNumber(node, visit);
 };

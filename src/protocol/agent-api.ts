@@ -29,6 +29,8 @@ export const agentApi = {
   testResults: "/api/agent/v1/test-results",
   /** GET `?method=&depth=`: archive of the source tree. */
   source: "/api/agent/v1/source",
+  /** POST: Continuation, for the task's own pipeline. 200. */
+  continue: "/api/agent/v1/continue",
 } as const;
 
 export const cacheKeyHeader = "cofferdam-cache-key";
@@ -98,6 +100,13 @@ export type RecordsResponse = z.infer<typeof RecordsResponse>;
 /** In the order in which they are to be laid over one another. */
 export const WorkspaceLayers = z.object({ layers: z.array(z.object({ id: z.string(), sizeBytes: z.int() })) });
 export type WorkspaceLayers = z.infer<typeof WorkspaceLayers>;
+
+/** What a setup workflow goes on with: a config's text, and values for its pipeline parameters. */
+export const Continuation = z.object({
+  configuration: z.string().max(4 * 1024 * 1024),
+  parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+});
+export type Continuation = z.infer<typeof Continuation>;
 
 export const TestResult = z.object({
   classname: z.string(),

@@ -5,20 +5,18 @@ const DurationMs = z.int().nonnegative();
 
 /** What one task may use of its host. Comes from the resource class, never from the job's own config. */
 export const Limits = z.object({
-  /** Hard limit of the container's memory; there is no swap beside it. */
-  memoryBytes: z.int().positive(),
-  /** Cores, fractions allowed: 0.5 is half a core. */
-  cpus: z.number().positive(),
-  /** Processes and threads together. */
-  pids: z.int().positive(),
-  /** Open file descriptors of one process (RLIMIT_NOFILE, soft and hard). */
-  openFiles: z.int().positive(),
-  /** What the workspace may hold. */
-  workspaceBytes: z.int().positive(),
-  /** Where the workspace lives. `memory` is a sized tmpfs, which counts as memory of the task. */
-  workspaceMedium: z.enum(["disk", "memory"]),
-  /** Step output that is stored, over the whole task. What is beyond is dropped, with one notice. */
-  outputBytes: z.int().positive(),
+  memoryBytes: z.int().positive().describe("hard limit of the container's memory; there is no swap beside it"),
+  cpus: z.number().positive().describe("cores, fractions allowed: 0.5 is half a core"),
+  pids: z.int().positive().describe("processes and threads together"),
+  openFiles: z.int().positive().describe("open file descriptors of one process (RLIMIT_NOFILE, soft and hard)"),
+  workspaceBytes: z.int().positive().describe("what the workspace may hold"),
+  workspaceMedium: z
+    .enum(["disk", "memory"])
+    .describe("where the workspace lives; memory is a sized tmpfs, which counts as memory of the task"),
+  outputBytes: z
+    .int()
+    .positive()
+    .describe("step output that is stored, over the whole task; what is beyond is dropped, with one notice"),
 });
 export type Limits = z.infer<typeof Limits>;
 

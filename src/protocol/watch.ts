@@ -33,6 +33,24 @@ export const WorkflowStatus = z.enum([
 ]);
 export type WorkflowStatus = z.infer<typeof WorkflowStatus>;
 
+const Workflows = z.array(
+  z.object({
+    id: z.string(),
+    name: z.string(),
+    /** The workflow that failed, and from which this one goes on. */
+    rerunOf: z.string().optional(),
+    jobs: z.array(
+      z.object({
+        id: z.string(),
+        name: z.string(),
+        type: z.string(),
+        requires: z.array(z.string()),
+        parallelism: z.int(),
+      }),
+    ),
+  }),
+);
+
 const taskRef = { jobId: z.string(), taskId: z.string() };
 
 /**
@@ -45,23 +63,18 @@ export const WatchEvent = z.discriminatedUnion("type", [
     id: z.string(),
     number: z.int(),
     atMs: z.int(),
-    workflows: z.array(
-      z.object({
-        id: z.string(),
-        name: z.string(),
-        jobs: z.array(
-          z.object({
-            id: z.string(),
-            name: z.string(),
-            type: z.string(),
-            requires: z.array(z.string()),
-            parallelism: z.int(),
-          }),
-        ),
-      }),
-    ),
+    workflows: Workflows,
   }),
-  z.object({ type: z.literal("workflow"), id: z.string(), status: WorkflowStatus, atMs: z.int() }),
+  /** The pipeline has more workflows: its setup workflow went on with another config, or one that failed is run again. */
+  z.object({ type: z.literal("workflows-added"), id: z.string(), atMs: z.int(), workflows: Workflows }),
+  /** `reason` says why nothing of it runs. */
+  z.object({
+    type: z.literal("workflow"),
+    id: z.string(),
+    status: WorkflowStatus,
+    reason: z.string().optional(),
+    atMs: z.int(),
+  }),
   /** `reason` says why a job waits, was not run, or failed before its first step. */
   z.object({ type: z.literal("job"), id: z.string(), status: JobStatus, reason: z.string().optional(), atMs: z.int() }),
   z.object({

@@ -1,0 +1,116 @@
+import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+/**
+ * `npm test`, after the setup: every static check, then every test, one kind after the other, because those on a real engine compare
+ * what stands on it before and after. Prints the counts at the end. Words on the command line are vitest's: then only vitest runs.
+ */
+interface Part {
+  name: string;
+  vitest: string[];
+  /** Runs against the second engine, Docker 26.1 beside the machine's own. */
+  onSecondEngine?: boolean;
+}
+
+const parts: Part[] = [
+  { name: "unit tests and scenarios", vitest: ["--project", "unit", "--project", "scenarios"] },
+  { name: "tests on the engine", vitest: ["--project", "docker"] },
+  {
+    name: "the engine's contract on Docker 26.1",
+    vitest: ["--project", "docker", "test/docker/engine.test.ts", "test/docker/walls.test.ts"],
+    onSecondEngine: true,
+  },
+  { name: "acceptance tests", vitest: ["--project", "acceptance"] },
+];
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+const words = process.argv.slice(2);
+const reports = await mkdtemp(join(tmpdir(), "cofferdam-test-"));
+const lines: string[] = [];
+const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+try {
+  if (words.length > 0) await runPart({ name: "tests", vitest: words });
+  else {
+    await runChecks();
+    for (const part of parts) await runPart(part);
+  }
+} finally {
+  await rm(reports, { recursive: true, force: true });
+}
+process.stdout.write(
+  `\n${lines.join("\n")}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+
+async function runChecks(): Promise<void> {
+  const code = await run(["node", "scripts/check.ts"], {});
+  count("static checks", { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
+}
+
+async function runPart({ name, vitest, onSecondEngine = false }: Part): Promise<void> {
+  const began = performance.now();
+  process.stdout.write(`\n── ${name}\n`);
+  if (onSecondEngine && !mayHaveSecondEngine()) {
+    lines.push(`NOT RUN: ${name}: this machine has no Debian sources, or is not root's, to take a second engine from`);
+    return;
+  }
+  const report = join(reports, `${lines.length}.json`);
+  const env = onSecondEngine ? { COFFERDAM_TEST_ENGINE: await startSecondEngine() } : {};
+  try {
+    const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+    const code = await run(["vitest", "run", ...reporters, ...vitest], env);
+    const seconds = Math.round((performance.now() - began) / 1000);
+    count(`${name} (${seconds} s)`, await countsOf(report, code));
+  } finally {
+    if (onSecondEngine) await run(["sh", "scripts/setup-engine-26.sh", "stop"], {});
+  }
+}
+
+/** A run that counted no failure and failed all the same (an unhandled error, a file that does not load) has failed. */
+async function countsOf(report: string, code: number): Promise<Counts> {
+  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
+  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(await readFile(report, "utf8")) as Record<
+    string,
+    number
+  >;
+  const failed = numFailedTests ?? 0;
+  return {
+    passed: numPassedTests ?? 0,
+    failed: code !== 0 && failed === 0 ? 1 : failed,
+    skipped: numPendingTests ?? 0,
+  };
+}
+
+function count(name: string, counts: Counts): void {
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+  lines.push(`${counts.failed > 0 ? "FAIL" : "ok  "} ${name}: ${counts.passed} passed, ${counts.failed} failed`);
+}
+
+function mayHaveSecondEngine(): boolean {
+  return process.getuid?.() === 0 && existsSync("/etc/debian_version") && existsSync("/usr/bin/dpkg-deb");
+}
+
+async function startSecondEngine(): Promise<string> {
+  const { stdout } = await promisify(execFile)("sh", ["scripts/setup-engine-26.sh", "start"]);
+  return stdout.trim();
+}
+
+async function run(command: string[], env: Record<string, string>): Promise<number> {
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, ...env } });
+  return await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code ?? 1));
+  });
+}

@@ -26,8 +26,8 @@ export function passesFilters(filters: Filters | string | undefined, reference: 
 
 function holds(expression: string, reference: Reference): boolean {
   const names = new Map([
-    ["pipeline.git.branch", reference.branch ?? ""],
-    ["pipeline.git.tag", reference.tag ?? ""],
+    ["pipeline.git.branch", reference.branch],
+    ["pipeline.git.tag", reference.tag],
   ]);
   const result = evaluate(expression, (name) => (names.has(name) ? names.get(name) : unknownName));
   if (result.ok) return isTruthy(result.value);

@@ -13,6 +13,7 @@ export interface Context {
   newId: () => string;
   route: ControlPlaneOptions["route"];
   sources: ControlPlaneOptions["sources"];
+  compile?: ControlPlaneOptions["compile"];
   /** Aborts when the control plane closes: whoever waits then gives up. */
   closing: AbortSignal;
 }

@@ -38,8 +38,18 @@ export interface ControlPlaneOptions {
   route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
   /** Where `checkout` gets its tree. */
   sources: SourceProvider;
+  /** Compiles what a setup workflow goes on with. Without, no pipeline can be continued. */
+  compile?: (request: CompileRequest) => Promise<{ compiled: CompiledConfig } | { errors: string }>;
   /** pino's level; logs are JSON lines on stderr. */
   logLevel?: string;
+}
+
+export interface CompileRequest {
+  text: string;
+  parameters: Record<string, unknown>;
+  vcs: NewPipeline["vcs"];
+  project: Project;
+  pipeline: { id: string; number: number };
 }
 
 export interface ResourceClass {
@@ -70,6 +80,10 @@ export interface NewPipeline {
   environment: Record<string, string>;
   /** Of `environment`, the names whose values are masked in output. */
   secretNames: string[];
+  /** Variables of contexts by name; all their values are masked. A job that names another one ends as `unauthorized`. */
+  contexts?: Record<string, Record<string, string>>;
+  /** The parameters that it was triggered with: a setup config's continuation gets them too. */
+  parameters?: Record<string, unknown>;
 }
 
 interface Project {

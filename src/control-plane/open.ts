@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { FastifyBaseLogger } from "fastify";
 import type { Secret } from "../lib/secret.ts";
 import { newToken } from "./auth/tokens.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
@@ -10,6 +11,7 @@ import { createServer, listen } from "./http/server.ts";
 import { Notifier } from "./notifier.ts";
 import { approveJob, cancelPipeline } from "./pipelines/commands.ts";
 import { createPipeline } from "./pipelines/create.ts";
+import { expireLockWaits } from "./pipelines/expire-lock-waits.ts";
 import { expireLeases, refreshLeases } from "./queue/leases.ts";
 import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
 import { readOutputOfTask } from "./records/output.ts";
@@ -34,7 +36,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     },
   });
   const closing = new AbortController();
-  const { clock, route, sources } = options;
+  const { clock, route, sources, compile } = options;
   const blobs = await openBlobDirectory(options.dataDirectory);
   const context: Context = {
     store,
@@ -44,14 +46,12 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     newId: randomUUID,
     route,
     sources,
+    ...(compile ? { compile } : {}),
     closing: closing.signal,
   };
   await refreshLeases(context);
   const server = createServer(context, waiters, options.logLevel ?? "warn");
-  const background = [
-    untilClosed(context, () => expireLeases(context, closing.signal)),
-    untilClosed(context, () => watchForForeignTasks(context, waiters, closing.signal)),
-  ];
+  const background = startBackground(context, waiters, server.log);
   return {
     listen: (address) => listen(server, address),
     putResourceClass: (resourceClass) => putClass(context, resourceClass),
@@ -69,17 +69,31 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       await store.close();
     },
   };
+}
 
-  /** Keeps a loop going: what fails once (a busy disk) may work the next time. */
-  async function untilClosed({ closing: signal }: Context, loop: () => Promise<void>): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await loop();
-      } catch (error) {
-        if (signal.aborted) return;
-        server.log.error({ err: error }, "background work failed; going on");
-        await clock.sleep(1_000, signal).catch(() => undefined);
-      }
+function startBackground(context: Context, waiters: QueueWaiters, log: FastifyBaseLogger): Promise<void>[] {
+  const { closing } = context;
+  const loops = [
+    () => expireLeases(context, closing),
+    () => expireLockWaits(context, closing),
+    () => watchForForeignTasks(context, waiters, closing),
+  ];
+  return loops.map((loop) => untilClosed(context, loop, log));
+}
+
+/** Keeps a loop going: what fails once (a busy disk) may work the next time. */
+async function untilClosed(
+  { clock, closing }: Context,
+  loop: () => Promise<void>,
+  log: FastifyBaseLogger,
+): Promise<void> {
+  while (!closing.aborted) {
+    try {
+      await loop();
+    } catch (error) {
+      if (closing.aborted) return;
+      log.error({ err: error }, "background work failed; going on");
+      await clock.sleep(1_000, closing).catch(() => undefined);
     }
   }
 }

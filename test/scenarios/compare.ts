@@ -8,6 +8,10 @@ export function seenOf(story: Story, expected: Expectation): Partial<Expectation
   return {
     jobs: Object.fromEntries([...story.jobs.values()].map((job) => [job.name, job.status])),
     workflows: Object.fromEntries(workflows.filter(([name]) => name in expected.workflows)),
+    reasons: byJob(expected.reasons, (name, text) => {
+      const said = [...story.workflows.values()].find((workflow) => workflow.name === name)?.reason ?? "";
+      return said.includes(text) ? text : said;
+    }),
     steps: byJob(expected.steps, (job) => stepsOf(story, job)),
     output: byJob(expected.output, (job, texts) => texts.filter((text) => holds(story.job(job)?.output ?? "", text))),
     messages: byJob(expected.messages, (job, text) => {
@@ -25,8 +29,8 @@ export function seenOf(story: Story, expected: Expectation): Partial<Expectation
 
 /** The parts of an expectation that are compared. */
 export function wantedOf(expected: Expectation): Partial<Expectation> {
-  const { jobs, workflows, steps, output, messages, attempts, artifacts, tests } = expected;
-  return { jobs, workflows, steps, output, messages, attempts, artifacts, tests };
+  const { jobs, workflows, reasons, steps, output, messages, attempts, artifacts, tests } = expected;
+  return { jobs, workflows, reasons, steps, output, messages, attempts, artifacts, tests };
 }
 
 function stepsOf(story: Story, job: string): string[] {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorkingTree } from "../../src/cli/exec/working-tree.ts";
 import { compileConfig, renderDiagnostics } from "../../src/config/index.ts";
-import type { ControlPlane, Route } from "../../src/control-plane/control-plane.ts";
+import type { CompileRequest, ControlPlane, Route } from "../../src/control-plane/control-plane.ts";
 import { openControlPlane } from "../../src/control-plane/index.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
@@ -43,6 +43,7 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
     clock: systemClock,
     route: () => route,
     sources: { open: async ({ signal }) => openWorkingTree(join(import.meta.dirname, "tree"), signal) },
+    compile: compileContinuation,
     logLevel: "error",
   });
   try {
@@ -85,6 +86,7 @@ async function watch(controlPlane: ControlPlane, { config, name, expected }: Sce
     trigger: { type: "api", actor: "scenario" },
     environment: { DEPLOY_KEY: "correct-horse-battery" },
     secretNames: ["DEPLOY_KEY"],
+    contexts: { team: { TEAM_REGION: "north-pole" } },
   });
   const story = new Story();
   const over = new AbortController();
@@ -109,9 +111,17 @@ async function watch(controlPlane: ControlPlane, { config, name, expected }: Sce
 }
 
 async function compile(config: string, name: string) {
-  const { compiled, diagnostics, texts } = await compileConfig(config, { file: `${name}.yml` });
+  const { compiled, diagnostics, texts } = await compileConfig(config, {
+    file: `${name}.yml`,
+    pipelineValues: { "pipeline.git.branch": "main" },
+  });
   if (compiled) return compiled;
   throw new Error(renderDiagnostics(diagnostics, texts));
+}
+
+async function compileContinuation({ text, parameters }: CompileRequest) {
+  const { compiled, diagnostics, texts } = await compileConfig(text, { pipelineParameters: parameters });
+  return compiled ? { compiled } : { errors: renderDiagnostics(diagnostics, texts) };
 }
 
 function nameOf(story: Story, jobId: string): string {

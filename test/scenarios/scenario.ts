@@ -19,6 +19,8 @@ export const Expectation = z.strictObject({
   endsOnHold: z.string().optional(),
   workflows: z.record(z.string(), WorkflowStatus).default({}),
   jobs: z.record(z.string(), JobStatus),
+  /** By workflow: what its reason contains. */
+  reasons: z.record(z.string(), z.string()).default({}),
   /** By job: each step of the first task, as `name: outcome`. */
   steps: z.record(z.string(), z.array(z.string())).default({}),
   /** By job: texts that its output contains, over all tasks and steps; with `!` in front: does not contain. */

@@ -13,11 +13,11 @@ interface JobStory {
   tests: { total: number; failed: number };
 }
 
-type JobEvent = Exclude<WatchEvent, { type: "pipeline" | "workflow" | "pipeline-ended" }>;
+type JobEvent = Exclude<WatchEvent, { type: "pipeline" | "workflows-added" | "workflow" | "pipeline-ended" }>;
 
 /** What a watcher has seen of a pipeline so far, by the names of jobs and workflows. */
 export class Story {
-  readonly workflows = new Map<string, { name: string; status: WorkflowStatus }>();
+  readonly workflows = new Map<string, { name: string; status: WorkflowStatus; reason?: string }>();
   readonly jobs = new Map<string, JobStory>();
   readonly #nodes = new Map<string, number>();
 
@@ -26,7 +26,7 @@ export class Story {
   }
 
   take(event: WatchEvent): void {
-    if (event.type === "pipeline") this.#begin(event);
+    if (event.type === "pipeline" || event.type === "workflows-added") this.#begin(event.workflows);
     else if (event.type === "workflow") this.#workflow(event);
     else if (event.type !== "pipeline-ended") {
       const job = this.jobs.get(event.type === "job" ? event.id : event.jobId);
@@ -36,7 +36,9 @@ export class Story {
 
   #workflow(event: Extract<WatchEvent, { type: "workflow" }>): void {
     const workflow = this.workflows.get(event.id);
-    if (workflow) workflow.status = event.status;
+    if (!workflow) return;
+    workflow.status = event.status;
+    if (event.reason !== undefined) workflow.reason = event.reason;
   }
 
   #takeForJob(job: JobStory, event: JobEvent): void {
@@ -75,8 +77,8 @@ export class Story {
     return !atWork && [...this.jobs.values()].every((job) => !busy.includes(job.status));
   }
 
-  #begin(event: Extract<WatchEvent, { type: "pipeline" }>): void {
-    for (const workflow of event.workflows) {
+  #begin(workflows: Extract<WatchEvent, { type: "pipeline" }>["workflows"]): void {
+    for (const workflow of workflows) {
       this.workflows.set(workflow.id, { name: workflow.name, status: "running" });
       for (const { id, name } of workflow.jobs) {
         this.jobs.set(id, {

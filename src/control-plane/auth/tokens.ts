@@ -14,7 +14,7 @@ export function newToken(): { token: Secret; hash: string } {
   return { token: new Secret(value), hash: hashToken(value) };
 }
 
-function hashToken(value: string): string {
+export function hashToken(value: string): string {
   return createHash("sha256").update(value).digest("hex");
 }
 

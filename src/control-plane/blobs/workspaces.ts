@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import type { Requirement } from "../pipelines/state.ts";
-import { findJob, type GraphJob, jobsOfWorkflow } from "../store/pipelines.ts";
+import { findJob, type GraphJob, graphOfPipeline } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import { putWorkspaceLayer, workspaceLayersOf } from "../store/stored.ts";
 
@@ -15,7 +15,7 @@ type Layer = Awaited<ReturnType<typeof workspaceLayersOf>>[number];
 export async function listLayers(context: Context, task: Row<"task">): Promise<Layer[]> {
   const job = await findJob(context.store.db, task.job_id);
   if (!job) return [];
-  const upstream = upstreamOf(await jobsOfWorkflow(context.store.db, job.workflow_id), job.id);
+  const upstream = upstreamOf(await graphOfPipeline(context.store.db, job.pipeline_id), job.id);
   const layers = await workspaceLayersOf(context.store.db, upstream);
   const place = new Map(upstream.map((id, index) => [id, index]));
   return layers.sort(

@@ -7,6 +7,7 @@ import { blobRoutes } from "./agent/blobs.ts";
 import { claimRoutes } from "./agent/claims.ts";
 import { recordRoutes } from "./agent/records.ts";
 import { sourceRoutes } from "./agent/source.ts";
+import { continueRoutes } from "./continue.ts";
 import { answerErrors } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 
@@ -33,6 +34,7 @@ export function createServer(context: Context, waiters: QueueWaiters, logLevel: 
   answerErrors(server);
   healthRoutes(server, context);
   claimRoutes(server, context, waiters);
+  continueRoutes(server, context);
   server.register(async (streams) => {
     // Bodies are handed on as they come in, whatever their type and size: nothing is held in memory.
     streams.removeAllContentTypeParsers();

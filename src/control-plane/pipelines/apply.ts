@@ -1,5 +1,6 @@
 import type { Context } from "../context.ts";
 import { appendEvents, type NewEvent } from "../store/events.ts";
+import { loadClaims, newestHolders, setLockState } from "../store/locks.ts";
 import {
   loadState,
   setApproved,
@@ -12,16 +13,52 @@ import {
 import type { Unit } from "../store/store.ts";
 import { findTask, updateTask } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
+import { judgeLock } from "./locks.ts";
 import { transition } from "./machine.ts";
+import { rerunWorkflow } from "./rerun.ts";
 import type { Effect, PipelineEvent, PipelineState } from "./state.ts";
 
-/** Lets an event happen to a pipeline, in the caller's transaction: decided by the machine, written down and told here. */
+type Needed = Pick<Context, "clock" | "newId">;
+
+/**
+ * Lets an event happen to a pipeline, in the caller's transaction: decided by the machine, written down and told here, with all
+ * that follows from it for pipelines that wait for the same locks. Undefined: there is no such pipeline.
+ */
 export async function applyEvent(
-  context: Pick<Context, "clock">,
+  context: Needed,
   unit: Unit,
   pipelineId: string,
   event: PipelineEvent,
 ): Promise<PipelineState | undefined> {
+  const locks = new Set<string>();
+  const state = await applyToOne({ context, unit, locks }, pipelineId, event);
+  await settleLocks(context, unit, locks);
+  return state;
+}
+
+/** Tells those who wait for these locks what has become of it. */
+export async function settleLocks(context: Needed, unit: Unit, locks: Set<string>): Promise<void> {
+  for (const key of locks) {
+    locks.delete(key);
+    const [claims, newest] = [await loadClaims(unit.db, key), await newestHolders(unit.db, key)];
+    const verdicts = judgeLock({ key, claims, newestHolders: newest, nowMs: context.clock.now() });
+    for (const { pipelineId, event } of verdicts) await applyToOne({ context, unit, locks }, pipelineId, event);
+  }
+}
+
+interface Applying {
+  context: Needed;
+  unit: Unit;
+  /** Gets the keys of locks that others may get now. */
+  locks: Set<string>;
+}
+
+async function applyToOne(
+  applying: Applying,
+  pipelineId: string,
+  event: PipelineEvent,
+): Promise<PipelineState | undefined> {
+  const { context, unit, locks } = applying;
   const before = await loadState(unit.db, pipelineId, await scopeOf(unit, event));
   if (!before) return undefined;
   const { state, effects } = transition(before, event);
@@ -33,6 +70,12 @@ export async function applyEvent(
     if (event) told.push(event);
   }
   await appendEvents(unit, pipelineId, told);
+  for (const effect of effects) {
+    if (effect.type === "lock" && effect.state !== "held") locks.add(effect.key);
+    if (effect.type !== "rerun") continue;
+    await appendEvents(unit, pipelineId, [{ told: await rerunWorkflow(context, unit, effect.workflow) }]);
+    await applyToOne(applying, pipelineId, { type: "start" });
+  }
   return state;
 }
 
@@ -61,10 +104,15 @@ async function write(unit: Unit, effect: Effect, { pipelineId, atMs }: At): Prom
       return await setJobStatus(unit.db, effect.job, effect);
     case "cancelled":
       return await setCancelled(unit.db, pipelineId, effect.reason);
+    case "lock":
+      return await setLockState(unit.db, effect.job, { state: effect.state, atMs });
     case "workflow":
       return await setWorkflowStatus(unit.db, effect.workflow, effect.status);
     case "pipeline-ended":
       return await setEnded(unit.db, pipelineId, atMs);
+    case "rerun":
+      // Once all else is written down.
+      return;
   }
 }
 
@@ -88,7 +136,7 @@ function tell(effect: Effect, { pipelineId, atMs, state }: At & { state: Pipelin
     case "job":
       return { told: { type: "job", id: effect.job, status: effect.status, ...reasonOf(effect), atMs } };
     case "workflow":
-      return { told: { type: "workflow", id: effect.workflow, status: effect.status, atMs } };
+      return { told: { type: "workflow", id: effect.workflow, status: effect.status, ...reasonOf(effect), atMs } };
     case "pipeline-ended":
       return { told: { type: "pipeline-ended", id: pipelineId, atMs } };
     default:

@@ -11,14 +11,17 @@ interface Shape {
   requires?: { job: string; statuses: RequireStatus[] }[];
   tasks?: number;
   refusal?: string;
+  lock?: string;
+  workflow?: string;
 }
 
 function pipeline(shapes: Record<string, Shape>): PipelineState {
   const jobs = Object.entries(shapes).map(
-    ([id, { kind = "build", requires = [], tasks = 1, refusal }]): JobState => ({
+    ([id, { kind = "build", requires = [], tasks = 1, refusal, lock, workflow = "w" }]): JobState => ({
       id,
       name: id,
-      workflowId: "w",
+      workflowId: workflow,
+      ...(lock === undefined ? {} : { lock }),
       kind,
       requires,
       status: "blocked",
@@ -31,7 +34,7 @@ function pipeline(shapes: Record<string, Shape>): PipelineState {
       })),
     }),
   );
-  return { ended: false, workflows: [{ id: "w", status: "not_run" }], jobs };
+  return { ended: false, workflows: [{ id: "w", status: "not_run", rerunsLeft: 0 }], jobs };
 }
 
 function play(state: PipelineState, ...events: PipelineEvent[]): { state: PipelineState; effects: Effect[] } {
@@ -189,26 +192,89 @@ describe("cancelling", () => {
   });
 });
 
+describe("a lock", () => {
+  const granted = (job: string): PipelineEvent => ({ type: "lock-granted", job });
+
+  test("is asked for when it is the job's turn, and given back however the job ends", () => {
+    const asked = play(pipeline({ a: { lock: "db" } }), start);
+    const over = play(asked.state, granted("a"), claimed("a.0"), ended("a.0", "failed"));
+
+    expect(asked.effects).toContainEqual({ type: "lock", job: "a", key: "db", state: "waiting" });
+    expect(over.effects).toContainEqual({ type: "lock", job: "a", key: "db", state: "done" });
+    expect(statuses(over.state)).toEqual({ a: "failed" });
+  });
+
+  test("of a lock job is held until the workflow unlocks it", () => {
+    const shapes: Record<string, Shape> = {
+      take: { kind: "lock", lock: "db" },
+      a: { requires: [needs("take")] },
+      give: { kind: "unlock", lock: "db", requires: [needs("a", "success", "failed")] },
+    };
+    const held = play(pipeline(shapes), start, granted("take"));
+    const over = play(held.state, claimed("a.0"), ended("a.0", "failed"));
+
+    expect(held.state.jobs[0]).toMatchObject({ status: "success", lockState: "held" });
+    expect(over.state.jobs[0]).toMatchObject({ status: "success", lockState: "done" });
+    expect(statuses(over.state)).toEqual({ take: "success", a: "failed", give: "success" });
+  });
+
+  test("that nobody gives back ends with its workflow", () => {
+    const { state } = play(pipeline({ take: { kind: "lock", lock: "db" } }), start, granted("take"));
+
+    expect(state.jobs[0]?.lockState).toBe("done");
+  });
+
+  test("is not held by a job that was cancelled while it waited", () => {
+    const taken: PipelineEvent = { type: "lock-taken", job: "a", reason: "b has it" };
+    const { state, effects } = play(pipeline({ a: { lock: "db" } }), start, taken, {
+      type: "cancel",
+      reason: "enough",
+    });
+
+    expect(effects).toContainEqual({ type: "job", job: "a", status: "queued", reason: "b has it" });
+    expect(state.jobs[0]).toMatchObject({ status: "canceled", lockState: "dropped" });
+  });
+});
+
+describe("a workflow that failed", () => {
+  const again = { ...pipeline({ a: {} }), workflows: [{ id: "w", status: "running" as const, rerunsLeft: 1 }] };
+
+  test("is to be run again while it may, and the pipeline goes on", () => {
+    const { state, effects } = play(again, start, ended("a.0", "failed"));
+
+    expect(effects.at(-1)).toEqual({ type: "rerun", workflow: "w" });
+    expect(state.ended).toBe(false);
+  });
+
+  test("is not run again when somebody cancelled it", () => {
+    const { effects } = play(again, start, claimed("a.0"), { type: "cancel", reason: "no" }, ended("a.0", "failed"));
+
+    expect(effects.at(-1)).toEqual({ type: "pipeline-ended" });
+  });
+});
+
 const anyStatuses = fc.subarray<RequireStatus>(["success", "failed", "canceled", "unauthorized", "not_run"], {
   minLength: 1,
 });
 const anyShape = fc.record({
   kind: fc.oneof(
     { weight: 6, arbitrary: fc.constant("build" as const) },
-    fc.constantFrom("approval" as const, "no-op" as const),
+    fc.constantFrom("approval" as const, "no-op" as const, "lock" as const, "unlock" as const),
   ),
   tasks: fc.integer({ min: 1, max: 3 }),
+  lock: fc.option(fc.constantFrom("x", "y"), { nil: undefined }),
   refused: fc.integer({ min: 0, max: 9 }),
   requires: fc.array(fc.record({ job: fc.nat(), statuses: anyStatuses }), { maxLength: 3 }),
 });
 const anyGraph = fc.array(anyShape, { minLength: 1, maxLength: 8 }).map((shapes) =>
   pipeline(
     Object.fromEntries(
-      shapes.map(({ kind, tasks, refused, requires }, index): [string, Shape] => [
+      shapes.map(({ kind, tasks, lock, refused, requires }, index): [string, Shape] => [
         `j${index}`,
         {
           kind,
           tasks,
+          ...(lock === undefined ? {} : { lock }),
           ...(refused === 0 && kind === "build" ? { refusal: "not here" } : {}),
           requires: index === 0 ? [] : requires.map(({ job, statuses }) => ({ job: `j${job % index}`, statuses })),
         },
@@ -228,6 +294,8 @@ type Fate = (task: string, attempt: number) => TaskStatus | "lost" | "lost-late"
 /** Everything that could be heard of now. */
 function possible(state: PipelineState, fate: Fate): PipelineEvent[] {
   return state.jobs.flatMap((job): PipelineEvent[] => {
+    // Whose turn it is, is not decided by the machine.
+    if (job.lockState === "waiting") return [{ type: "lock-granted", job: job.id }];
     if (job.status === "on_hold") return [{ type: "approve", job: job.id, by: "me" }];
     return job.tasks.flatMap(({ id, attempt, status }): PipelineEvent[] => {
       if (status !== "queued" && status !== "running") return [];
@@ -328,7 +396,7 @@ describe("whatever happens", () => {
           const open = possible(state, fate as Fate);
           const next = event.type === "choose" ? open[event.choice % Math.max(open.length, 1)] : event;
           if (!next) continue;
-          const after = transition(state, next).state;
+          const after = transition(state, next as PipelineEvent).state;
           expect(violations(state, after)).toEqual([]);
           state = after;
         }

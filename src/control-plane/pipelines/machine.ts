@@ -1,10 +1,12 @@
 import {
   type Effect,
   type JobState,
+  type LockState,
   maxAttempts,
   type PipelineEvent,
   type PipelineState,
   type TaskState,
+  type WorkflowState,
 } from "./state.ts";
 import { isJobEnd, isTaskEnd, jobStatusOfTasks, requireStatusOf, workflowStatus } from "./status.ts";
 
@@ -44,8 +46,18 @@ class Draft {
   setJob(job: JobState, status: JobState["status"], reason?: string): void {
     if (job.status === status) return;
     job.status = status;
+    delete job.reason;
     if (reason !== undefined) job.reason = reason;
     this.effects.push({ type: "job", job: job.id, status, ...(reason === undefined ? {} : { reason }) });
+    if (!isJobEnd(status)) return;
+    // A `lock` job that got its lock holds it for its workflow, until that gives it back.
+    if (job.lockState === "waiting") this.setLock(job, "dropped");
+    if (job.lockState === "held" && job.kind !== "lock") this.setLock(job, "done");
+  }
+
+  setLock(job: JobState, state: LockState): void {
+    job.lockState = state;
+    this.effects.push({ type: "lock", job: job.id, key: job.lock ?? "", state });
   }
 
   setTask(job: JobState, task: TaskState, to: { status: Exclude<TaskState["status"], "waiting"> } & TaskWords): void {
@@ -80,6 +92,10 @@ function applyEvent(draft: Draft, event: PipelineEvent): void {
       return taskLost(draft, event);
     case "approve":
       return approve(draft, event);
+    case "lock-granted":
+    case "lock-taken":
+    case "lock-refused":
+      return lockNews(draft, event);
     case "cancel":
       return cancel(draft, event.reason);
   }
@@ -154,7 +170,8 @@ function cancel(draft: Draft, reason: string): void {
 
 /** Tasks that no agent has end at once; the others when their agents say so, or their leases run out. */
 function cancelJob(draft: Draft, job: JobState, reason: string): void {
-  if (job.status === "blocked" || job.status === "on_hold") return draft.setJob(job, "canceled", reason);
+  if (job.status === "blocked" || job.status === "on_hold" || job.lockState === "waiting")
+    return draft.setJob(job, "canceled", reason);
   for (const task of job.tasks) {
     if (task.status === "queued") endTask(draft, { job, task }, { status: "canceled", message: reason });
     if (task.status !== "running" || task.canceling) continue;
@@ -179,7 +196,7 @@ function advance(draft: Draft, job: JobState): boolean {
     draft.setJob(job, "success");
     return true;
   }
-  if (job.status !== "blocked") return false;
+  if (job.status !== "blocked" || job.lockState === "waiting") return false;
   const verdict = judgeRequirements(draft, job);
   if (verdict === "wait") return false;
   if (verdict === "go") begin(draft, job);
@@ -200,8 +217,41 @@ function judgeRequirements(draft: Draft, job: JobState): "wait" | "go" | { reaso
 }
 
 function begin(draft: Draft, job: JobState): void {
-  if (job.refusal !== undefined) return draft.setJob(job, "failed", job.refusal);
-  if (job.kind === "no-op") return draft.setJob(job, "success");
+  if (job.refusal !== undefined) return draft.setJob(job, job.refusalStatus ?? "failed", job.refusal);
+  if (job.kind === "unlock") return unlock(draft, job);
+  // Only who sees all pipelines can say whose turn it is.
+  if (job.lock !== undefined) return draft.setLock(job, "waiting");
+  work(draft, job);
+}
+
+function lockNews(
+  draft: Draft,
+  event: Extract<PipelineEvent, { type: "lock-granted" | "lock-taken" | "lock-refused" }>,
+): void {
+  const job = draft.jobs.get(event.job);
+  if (job?.lockState !== "waiting") return;
+  if (event.type === "lock-refused") return draft.setJob(job, event.status, event.reason);
+  if (event.type === "lock-taken") return draft.setJob(job, "queued", event.reason);
+  draft.setLock(job, "held");
+  work(draft, job);
+}
+
+/** Gives back what a `lock` job of its workflow holds. */
+function unlock(draft: Draft, job: JobState): void {
+  const holders = draft.state.jobs.filter(
+    (other) => other.workflowId === job.workflowId && other.lock === job.lock && isHeldForWorkflow(other),
+  );
+  for (const holder of holders) draft.setLock(holder, "done");
+  draft.setJob(job, "success", holders.length > 0 ? undefined : `this workflow did not hold the lock "${job.lock}"`);
+}
+
+function isHeldForWorkflow(job: JobState): boolean {
+  return job.kind === "lock" && job.lockState === "held";
+}
+
+/** Its turn has come, and its lock is its own where it needs one. */
+function work(draft: Draft, job: JobState): void {
+  if (job.kind === "no-op" || job.kind === "lock") return draft.setJob(job, "success");
   if (job.kind === "approval") return draft.setJob(job, job.approvedBy === undefined ? "on_hold" : "success");
   draft.setJob(job, "queued");
   for (const task of job.tasks) draft.setTask(job, task, { status: "queued" });
@@ -209,15 +259,30 @@ function begin(draft: Draft, job: JobState): void {
 
 function tellWorkflows(draft: Draft): void {
   const jobsOf = Map.groupBy(draft.state.jobs, (job) => job.workflowId);
-  for (const workflow of draft.state.workflows) {
-    const status = workflowStatus(jobsOf.get(workflow.id) ?? []);
-    if (status === workflow.status) continue;
-    workflow.status = status;
-    draft.effects.push({ type: "workflow", workflow: workflow.id, status });
-  }
+  for (const workflow of draft.state.workflows) tellWorkflow(draft, workflow, jobsOf.get(workflow.id) ?? []);
+  if (draft.effects.some(({ type }) => type === "rerun")) return;
   if (!draft.state.jobs.every((job) => isJobEnd(job.status) && job.tasks.every(hasNothingLeft))) return;
   draft.state.ended = true;
   draft.effects.push({ type: "pipeline-ended" });
+}
+
+function tellWorkflow(draft: Draft, workflow: WorkflowState, jobs: readonly JobState[]): void {
+  const status = workflowStatus(jobs);
+  // What nobody gave back ends with the workflow.
+  if (jobs.every((job) => isJobEnd(job.status)))
+    for (const job of jobs.filter(isHeldForWorkflow)) draft.setLock(job, "done");
+  if (status === workflow.status) return;
+  workflow.status = status;
+  const reason = workflow.reason === undefined ? {} : { reason: workflow.reason };
+  draft.effects.push({ type: "workflow", workflow: workflow.id, status, ...reason });
+  if (status !== "failed" || workflow.rerunsLeft === 0 || draft.state.cancelReason !== undefined) return;
+  // What cannot run here fails again.
+  if (!jobs.some((job) => job.refusal === undefined && requireStatus(job) === "failed")) return;
+  draft.effects.push({ type: "rerun", workflow: workflow.id });
+}
+
+function requireStatus({ status }: JobState): string {
+  return isJobEnd(status) ? requireStatusOf(status) : status;
 }
 
 function hasNothingLeft(task: TaskState): boolean {

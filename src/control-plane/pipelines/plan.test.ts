@@ -60,7 +60,9 @@ describe("planning", () => {
       workflows: { nightly: { jobs: ["a"], triggers: [{ schedule: { cron: "0 0 * * *" } }] } },
     };
 
-    expect(planWorkflows(scheduled, { reference: {} })).toEqual([]);
+    expect(planWorkflows(scheduled, { reference: {} })).toEqual([
+      { name: "nightly", jobs: [], maxAutoReruns: 0, notRun: expect.stringContaining("it has a schedule (0 0 * * *)") },
+    ]);
     expect(planWorkflows(scheduled, { reference: {}, only: { workflow: "nightly" } })).toHaveLength(1);
   });
 
@@ -68,6 +70,23 @@ describe("planning", () => {
     expect(() => names(["a"], { reference: {}, only: { workflow: "x" } })).toThrow(
       'there is no workflow "x"; there is w',
     );
+  });
+
+  test("says why nothing of a workflow runs", () => {
+    const [workflow] = planWorkflows(config([{ a: { filters: { branches: { only: "main" } } } }]), {
+      reference: { branch: "other" },
+    });
+
+    expect(workflow).toMatchObject({ jobs: [], notRun: "its filters leave no job in for branch other" });
+  });
+
+  test("knows the lock of a serial group, and of a lock job", () => {
+    const locks: CompiledConfig = {
+      jobs: { take: { type: "lock", key: "db", steps: [] }, a: { machine: true, steps: [] } },
+      workflows: { w: { jobs: ["take", { a: { "serial-group": "deploy" } }] } },
+    };
+
+    expect(planWorkflows(locks, { reference: {} })[0]?.jobs.map(({ lock }) => lock)).toEqual(["db", "deploy"]);
   });
 
   test("refuses jobs that wait for each other", () => {

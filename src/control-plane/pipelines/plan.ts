@@ -2,6 +2,7 @@ import type {
   CompiledConfig,
   CompiledInvocation,
   CompiledJob,
+  CompiledWorkflow,
   Filters,
   InvocationOptions,
   JobType,
@@ -15,6 +16,9 @@ import { passesFilters, type Reference } from "./filters.ts";
 export interface PlannedWorkflow {
   name: string;
   jobs: PlannedJob[];
+  /** Why nothing of it runs; then it has no jobs. */
+  notRun?: string;
+  maxAutoReruns: number;
 }
 
 export interface PlannedJob {
@@ -24,6 +28,8 @@ export interface PlannedJob {
   /** Undefined for an approval that only the workflow knows. */
   body?: CompiledJob;
   contexts: string[];
+  /** Key of the lock that it takes or, as an unlock job, gives back. */
+  lock?: string;
 }
 
 export interface PlanOptions {
@@ -41,15 +47,44 @@ export function planWorkflows(config: CompiledConfig, options: PlanOptions): Pla
     throw new ControlPlaneError("not-found", `there is no workflow "${wanted}"; there is ${names.join(", ")}`);
   const planned: PlannedWorkflow[] = [];
   for (const [name, workflow] of Object.entries(config.workflows)) {
-    // What has a schedule runs by its schedule, or when it is asked for by name.
-    if (wanted === undefined ? workflow.triggers !== undefined : wanted !== name) continue;
-    const invocations = workflow.jobs.map((invocation) => readInvocation(invocation, config));
-    const jobs = pick(withoutFilteredOut(invocations, options.reference), job);
-    if (jobs.length > 0) planned.push({ name, jobs: inOrder(jobs, name) });
+    if (wanted !== undefined && wanted !== name) continue;
+    const one = planWorkflow(name, { config, workflow, options });
+    if (one.jobs.length > 0 || job === undefined) planned.push(one);
   }
+  const running = planned.filter(({ jobs }) => jobs.length > 0);
+  if (config.setup && running.length > 1)
+    throw new ControlPlaneError(
+      "bad-request",
+      `a setup config may run one workflow, and this one would run ${running.map(({ name }) => name).join(" and ")}`,
+    );
   if (job !== undefined && planned.length === 0)
     throw new ControlPlaneError("not-found", `no workflow that would run has a job "${job}"`);
   return planned;
+}
+
+function planWorkflow(
+  name: string,
+  { config, workflow, options }: { config: CompiledConfig; workflow: CompiledWorkflow; options: PlanOptions },
+): PlannedWorkflow {
+  const maxAutoReruns = workflow.max_auto_reruns ?? 0;
+  const notRun = (reason: string): PlannedWorkflow => ({ name, jobs: [], notRun: reason, maxAutoReruns });
+  const crons = (workflow.triggers ?? []).map(({ schedule }) => schedule.cron).join(", ");
+  if (crons !== "" && options.only?.workflow === undefined)
+    return notRun(`it has a schedule (${crons}), and nothing starts schedules here: ask for the workflow by its name`);
+  const invocations = workflow.jobs.map((invocation) => readInvocation(invocation, config));
+  const kept = withoutFilteredOut(invocations, options.reference);
+  if (kept.length === 0) return notRun(`its filters leave no job in for ${referenceInWords(options.reference)}`);
+  return { name, jobs: inOrder(pick(kept, options.only?.job), name), maxAutoReruns };
+}
+
+/** What filters are asked about. */
+export function referenceOf({ branch, tag }: { branch?: string; tag?: string }): Reference {
+  return { ...(branch === undefined ? {} : { branch }), ...(tag === undefined ? {} : { tag }) };
+}
+
+function referenceInWords({ branch, tag }: Reference): string {
+  if (tag !== undefined) return `tag ${tag}`;
+  return branch === undefined ? "a tree that is on no branch" : `branch ${branch}`;
 }
 
 interface Invocation extends PlannedJob {
@@ -60,12 +95,14 @@ function readInvocation(invocation: CompiledInvocation, config: CompiledConfig):
   const { name, options } = optionsOf(invocation);
   // A job may be called `constructor`.
   const body = Object.hasOwn(config.jobs, name) ? config.jobs[name] : undefined;
+  const lock = options["serial-group"] ?? body?.["key"];
   return {
     name,
     type: options.type ?? body?.type ?? "build",
     requires: (options.requires ?? []).map(readRequirement),
     contexts: [options.context ?? []].flat(),
     ...(body ? { body } : {}),
+    ...(typeof lock === "string" ? { lock } : {}),
     ...(options.filters ? { filters: options.filters } : {}),
   };
 }

@@ -15,6 +15,10 @@ export interface PipelineState {
 export interface WorkflowState {
   id: string;
   status: WorkflowStatus;
+  /** Why nothing of it runs. */
+  reason?: string;
+  /** How often it is still run again from what failed. */
+  rerunsLeft: number;
 }
 
 export interface JobState {
@@ -27,12 +31,20 @@ export interface JobState {
   reason?: string;
   /** Why it cannot run here. It fails with this when it is its turn. */
   refusal?: string;
+  /** How it ends then. */
+  refusalStatus?: "unauthorized";
+  /** Key of the lock that it holds while it runs; `lock` jobs take it for their workflow, `unlock` jobs give it back. */
+  lock?: string;
+  lockState?: LockState;
   /** Who approved it. May be known before it is its turn. */
   approvedBy?: string;
   tasks: TaskState[];
 }
 
-export type JobKind = "build" | "approval" | "no-op";
+export type JobKind = "build" | "approval" | "no-op" | "lock" | "unlock";
+
+/** `done`: it was held, and given back. `dropped`: given up before it was held. */
+export type LockState = "waiting" | "held" | "done" | "dropped";
 
 /** Another job, and in which of these it has to end. */
 export interface Requirement {
@@ -68,6 +80,11 @@ export type PipelineEvent =
   /** Its lease ran out, or its agent gave it back. `begun`: steps had begun, so that it must not be run again. */
   | ({ type: "task-lost"; begun: boolean; message: string } & OfTask)
   | { type: "approve"; job: string; by: string }
+  /** Its lock is its own now. */
+  | { type: "lock-granted"; job: string }
+  /** Somebody else has it. */
+  | { type: "lock-taken"; job: string; reason: string }
+  | { type: "lock-refused"; job: string; status: "not_run" | "canceled"; reason: string }
   | { type: "cancel"; reason: string };
 
 /** What has to be written down and told, in this order. */
@@ -86,5 +103,8 @@ export type Effect =
   | { type: "approved"; job: string; by: string }
   | { type: "job"; job: string; status: JobStatus; reason?: string }
   | { type: "cancelled"; reason: string }
-  | { type: "workflow"; workflow: string; status: WorkflowStatus }
+  | { type: "lock"; job: string; key: string; state: LockState }
+  | { type: "workflow"; workflow: string; status: WorkflowStatus; reason?: string }
+  /** It failed, and is to be run again from there. */
+  | { type: "rerun"; workflow: string }
   | { type: "pipeline-ended" };

@@ -38,6 +38,7 @@ export function jobStatusOfTasks(tasks: readonly TaskState[]): TaskStatus | unde
 }
 
 export function workflowStatus(jobs: readonly JobState[]): WorkflowStatus {
+  if (jobs.length === 0) return "not_run";
   const statuses = new Set(jobs.map((job) => job.status));
   const has = (...some: JobStatus[]): boolean => some.some((status) => statuses.has(status));
   const failed = has("failed", "timedout", "infrastructure_fail", "unauthorized");
@@ -46,5 +47,5 @@ export function workflowStatus(jobs: readonly JobState[]): WorkflowStatus {
   if (has("blocked")) return failed ? "failing" : "running";
   if (has("canceled")) return "canceled";
   if (failed) return "failed";
-  return jobs.length > 0 && jobs.every((job) => job.status === "not_run") ? "not_run" : "success";
+  return jobs.every((job) => job.status === "not_run") ? "not_run" : "success";
 }

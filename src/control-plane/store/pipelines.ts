@@ -1,4 +1,4 @@
-import type { JobState, PipelineState, TaskState, WorkflowState } from "../pipelines/state.ts";
+import type { JobState, LockState, PipelineState, TaskState, WorkflowState } from "../pipelines/state.ts";
 import { isTaskEnd } from "../pipelines/status.ts";
 import type { NewRow, Row } from "./schema.ts";
 import type { Db } from "./store.ts";
@@ -12,6 +12,11 @@ export interface NewPipelineRows {
 
 export async function insertPipeline(db: Db, rows: NewPipelineRows): Promise<void> {
   await db.insertInto("pipeline").values(rows.pipeline).execute();
+  await insertPipelineParts(db, rows);
+}
+
+/** Into a pipeline that is there already. */
+export async function insertPipelineParts(db: Db, rows: Omit<NewPipelineRows, "pipeline">): Promise<void> {
   for (const workflow of rows.workflows) await db.insertInto("workflow").values(workflow).execute();
   for (const job of rows.jobs) await db.insertInto("job").values(job).execute();
   for (const task of rows.tasks) await db.insertInto("task").values(task).execute();
@@ -47,11 +52,16 @@ export async function loadState(
 async function loadWorkflows(db: Db, pipelineId: string): Promise<WorkflowState[]> {
   const workflows = await db
     .selectFrom("workflow")
-    .select(["id", "status"])
+    .select(["id", "status", "reason", "reruns_left"])
     .where("pipeline_id", "=", pipelineId)
     .orderBy("position")
     .execute();
-  return workflows as WorkflowState[];
+  return workflows.map(({ id, status, reason, reruns_left }) => ({
+    id,
+    status: status as WorkflowState["status"],
+    rerunsLeft: reruns_left,
+    ...(reason === null ? {} : { reason }),
+  }));
 }
 
 async function loadJobs(db: Db, pipelineId: string, onlyJob: string | undefined): Promise<JobState[]> {
@@ -66,7 +76,8 @@ async function loadJobs(db: Db, pipelineId: string, onlyJob: string | undefined)
   const tasksOf = Map.groupBy(tasks, (task) => task.job_id);
   const jobs = await db
     .selectFrom("job")
-    .select(["id", "workflow_id", "name", "kind", "requires_json", "status", "reason", "refusal", "approved_by"])
+    .select(["id", "workflow_id", "name", "kind", "requires_json", "status", "reason", "approved_by"])
+    .select(["refusal", "refusal_status", "lock_key", "lock_state"])
     .where("pipeline_id", "=", pipelineId)
     .$if(onlyJob !== undefined, (query) => query.where("id", "=", onlyJob ?? ""))
     .orderBy("position")
@@ -80,6 +91,9 @@ async function loadJobs(db: Db, pipelineId: string, onlyJob: string | undefined)
     status: job.status as JobState["status"],
     ...(job.reason === null ? {} : { reason: job.reason }),
     ...(job.refusal === null ? {} : { refusal: job.refusal }),
+    ...(job.refusal_status === null ? {} : { refusalStatus: "unauthorized" as const }),
+    ...(job.lock_key === null ? {} : { lock: job.lock_key }),
+    ...(job.lock_state === null ? {} : { lockState: job.lock_state as LockState }),
     ...(job.approved_by === null ? {} : { approvedBy: job.approved_by }),
     tasks: (tasksOf.get(job.id) ?? []).map(taskState),
   }));
@@ -98,7 +112,7 @@ function taskState(row: Pick<Row<"task">, "id" | "attempt" | "status" | "cancel_
 export async function setJobStatus(db: Db, id: string, to: { status: string; reason?: string }): Promise<void> {
   await db
     .updateTable("job")
-    .set({ status: to.status, ...(to.reason === undefined ? {} : { reason: to.reason }) })
+    .set({ status: to.status, reason: to.reason ?? null })
     .where("id", "=", id)
     .execute();
 }
@@ -147,11 +161,82 @@ export async function findJob(db: Db, id: string): Promise<Row<"job"> | undefine
 
 export type GraphJob = Pick<Row<"job">, "id" | "name" | "position" | "requires_json">;
 
-export async function jobsOfWorkflow(db: Db, workflowId: string): Promise<GraphJob[]> {
+/** Of all its workflows: a workflow that is run again goes on from jobs of the first one. */
+export async function graphOfPipeline(db: Db, pipelineId: string): Promise<GraphJob[]> {
   return await db
     .selectFrom("job")
     .select(["id", "name", "position", "requires_json"])
-    .where("workflow_id", "=", workflowId)
+    .where("pipeline_id", "=", pipelineId)
     .orderBy("position")
     .execute();
+}
+
+export interface WorkflowRows {
+  workflow: Row<"workflow">;
+  jobs: Row<"job">[];
+  tasks: Row<"task">[];
+  /** Where what is added to the pipeline comes. */
+  nextWorkflowPosition: number;
+  nextJobPosition: number;
+}
+
+export async function loadWorkflow(db: Db, id: string): Promise<WorkflowRows> {
+  const workflow = await db.selectFrom("workflow").selectAll().where("id", "=", id).executeTakeFirstOrThrow();
+  const jobs = await db.selectFrom("job").selectAll().where("workflow_id", "=", id).orderBy("position").execute();
+  const tasks = await db
+    .selectFrom("task")
+    .innerJoin("job", "job.id", "task.job_id")
+    .selectAll("task")
+    .where("job.workflow_id", "=", id)
+    .orderBy("job.position")
+    .orderBy("task.node_index")
+    .execute();
+  return { workflow, jobs, tasks, ...(await nextPositions(db, workflow.pipeline_id)) };
+}
+
+export async function nextPositions(
+  db: Db,
+  pipelineId: string,
+): Promise<Pick<WorkflowRows, "nextWorkflowPosition" | "nextJobPosition">> {
+  const last = async (table: "workflow" | "job"): Promise<number> => {
+    const row = await db
+      .selectFrom(table)
+      .select((eb) => eb.fn.max<number | null>("position").as("last"))
+      .where("pipeline_id", "=", pipelineId)
+      .executeTakeFirst();
+    return row?.last ?? -1;
+  };
+  return { nextWorkflowPosition: (await last("workflow")) + 1, nextJobPosition: (await last("job")) + 1 };
+}
+
+/** What is taken in a pipeline that gets more workflows. */
+export async function takenPlaces(
+  db: Db,
+  pipelineId: string,
+): Promise<{ workflows: number; jobs: number; artifactDirectories: string[] }> {
+  const { nextWorkflowPosition, nextJobPosition } = await nextPositions(db, pipelineId);
+  const jobs = await db.selectFrom("job").select("artifact_directory").where("pipeline_id", "=", pipelineId).execute();
+  const artifactDirectories = jobs.map(({ artifact_directory }) => artifact_directory);
+  return { workflows: nextWorkflowPosition, jobs: nextJobPosition, artifactDirectories };
+}
+
+export async function pipelineOfContinuation(db: Db, hash: string): Promise<Row<"pipeline"> | undefined> {
+  return await db.selectFrom("pipeline").selectAll().where("continuation_hash", "=", hash).executeTakeFirst();
+}
+
+/** What it was made with for this is not needed any more. */
+export async function setContinued(
+  db: Db,
+  pipelineId: string,
+  { atMs, source, config }: { atMs: number; source: string; config: string },
+): Promise<void> {
+  await db
+    .updateTable("pipeline")
+    .set({ continued_ms: atMs, source, config_json: config, continuation_json: "{}" })
+    .where("id", "=", pipelineId)
+    .execute();
+}
+
+export async function setRerunsLeft(db: Db, workflowId: string, rerunsLeft: number): Promise<void> {
+  await db.updateTable("workflow").set({ reruns_left: rerunsLeft }).where("id", "=", workflowId).execute();
 }

@@ -10,7 +10,7 @@ export interface Schema {
   /** Tokens that claim tasks of a class. `hash` is the token's SHA-256 in hex. */
   class_token: { id: string; resource_class: string; nickname: string; hash: string; created_ms: number };
   pipeline: PipelineTable;
-  workflow: { id: string; pipeline_id: string; position: number; name: string; status: string };
+  workflow: WorkflowTable;
   job: JobTable;
   task: TaskTable;
   /** Tokens that stand for one attempt of one task. They outlive it, so that a stale one is told apart from an unknown one. */
@@ -44,6 +44,23 @@ interface PipelineTable {
   cancel_reason: string | null;
   created_ms: number;
   ended_ms: number | null;
+  /** Of a setup config's: SHA-256 of the key that it can be continued with. */
+  continuation_hash: string | null;
+  /** What the added workflows need of what it was made with; see pipelines/continuation.ts. */
+  continuation_json: string | null;
+  continued_ms: number | null;
+}
+
+interface WorkflowTable {
+  id: string;
+  pipeline_id: string;
+  position: number;
+  name: string;
+  status: string;
+  /** Why nothing of it runs. */
+  reason: string | null;
+  /** How often it is still run again from what failed. */
+  reruns_left: number;
 }
 
 interface JobTable {
@@ -53,7 +70,7 @@ interface JobTable {
   position: number;
   number: number;
   name: string;
-  /** `build`, `approval` or `no-op`. */
+  /** JobKind of the machine's state. */
   kind: string;
   /** Requirement[] of the machine's state. */
   requires_json: string;
@@ -61,6 +78,15 @@ interface JobTable {
   reason: string | null;
   /** Why it cannot run here; known before it is its turn. */
   refusal: string | null;
+  /** How it ends then; null: `failed`. */
+  refusal_status: string | null;
+  /** Key of the lock that it takes, or gives back. */
+  lock_key: string | null;
+  /** `waiting`, `held`; `done`: it was held; `dropped`: it never was. */
+  lock_state: string | null;
+  /** Place among those who wait. */
+  lock_order: number | null;
+  lock_asked_ms: number | null;
   approved_by: string | null;
   /** The task's document without what differs from task to task. */
   template_json: string | null;

@@ -369,13 +369,13 @@ describe("a pipeline", () => {
     await using plane = await temporaryControlPlane({
       route: (name) => (name === "none" ? undefined : { ...newRoute(name ?? testClass) }),
     });
-    const config = configOf(["mac", "remote", "classless", "unregistered", "lock"]);
+    const config = configOf(["mac", "remote", "classless", "unregistered", "release"]);
     Object.assign(config.jobs, {
       mac: { macos: { xcode: "15" }, steps: [] },
       remote: { machine: true, steps: ["setup_remote_docker"] },
       classless: { machine: true, resource_class: "none", steps: [] },
       unregistered: { machine: true, resource_class: "a/b", steps: [] },
-      lock: { type: "lock", key: "k", steps: [] },
+      release: { type: "release", plan_name: "p", steps: [] },
     });
     const { id } = await plane.start(config);
 
@@ -389,7 +389,7 @@ describe("a pipeline", () => {
       "failed: setup_remote_docker cannot run here: tasks ge",
       'failed: there is no resource class "none" for machine',
       'failed: there is no resource class "a/b" here; create',
-      "failed: jobs of the type lock cannot run here; take i",
+      "failed: jobs of the type release cannot run here: not",
     ]);
   });
 
@@ -397,7 +397,10 @@ describe("a pipeline", () => {
     await using plane = await temporaryControlPlane();
     const { id } = await plane.start(configOf([{ a: { filters: { branches: { only: "other" } } } }]));
 
-    expect((await storyOf(plane.controlPlane, id)).map((event) => event.type)).toEqual(["pipeline", "pipeline-ended"]);
+    const story = await storyOf(plane.controlPlane, id);
+
+    expect(story.map((event) => event.type)).toEqual(["pipeline", "workflow", "pipeline-ended"]);
+    expect(story[1]).toMatchObject({ status: "not_run", reason: "its filters leave no job in for branch main" });
   });
 
   test("keeps values of secrets out of what is not for the task", async () => {

@@ -61,6 +61,8 @@ export interface ResourceClass {
 export interface Route {
   /** The class whose agents are to claim it. */
   queue: string;
+  /** What people are shown as the class of a job that names none. Default: the queue. */
+  defaultClass?: string;
   limits: Limits;
   isolation: Isolation;
   network: NetworkMode;

@@ -30,6 +30,7 @@ export function routeLocally(queue: string, host: Host): (resourceClass: string 
     const wanted = sizes[resourceClass?.split(".").at(-1) ?? ""] ?? medium;
     return {
       queue,
+      defaultClass: "medium",
       limits: {
         ...common,
         cpus: Math.min(wanted.cpus, host.cpus),

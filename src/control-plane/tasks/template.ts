@@ -64,7 +64,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       total,
       firstNodeOnly: keys.steps.flatMap((step, index) => (stepType(step) === "deploy" ? [index] : [])),
       container: {
-        resourceClass: resourceClass ?? route.queue,
+        resourceClass: resourceClass ?? route.defaultClass ?? route.queue,
         executor,
         images: executor === "docker" ? readImages(body.docker ?? [], pipeline.environment) : [],
         limits: route.limits,

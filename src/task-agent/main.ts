@@ -1,3 +1,4 @@
+import { stat } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
@@ -10,6 +11,8 @@ declare const COFFERDAM_VERSION: string;
 const input = new Socket({ fd: 0, readable: true, writable: false });
 const output = new Socket({ fd: 1, readable: false, writable: true });
 const directory = import.meta.dirname;
+// Makes the threads of node's pool now: later, a job that is at its limit of processes leaves no room for them, and node aborts.
+stat(directory, () => {});
 
 runTaskAgent({
   input,

@@ -7,6 +7,7 @@ import type { Step, Work } from "../../protocol/task.ts";
 import type { Channel } from "../channel/channel.ts";
 import { Masker } from "../mask/mask.ts";
 import { type StepOutput, TaskOutput } from "../output/output.ts";
+import { memoryKills, outOfMemoryText } from "../process/memory.ts";
 import type { PipeSource } from "../process/pipes.ts";
 import type { Pressure } from "../spool/pressure.ts";
 import { Interrupt, type StepContext } from "../steps/context.ts";
@@ -25,6 +26,12 @@ export interface TaskOptions {
   environment: Readonly<Record<string, string>>;
   /** Kills what the steps have left behind. */
   killStragglers: () => void;
+}
+
+/** How a step ended, and what is known of the reason beyond that. */
+interface Ended {
+  outcome: StepOutcome;
+  why?: string;
 }
 
 /** What an interrupted background step gets before SIGKILL: its job is done. */
@@ -100,7 +107,7 @@ export class TaskRun {
     else this.#settle(await this.#runToEnd(step, number, output), name);
   }
 
-  async #runToEnd(step: Step, number: number, output: StepOutput): Promise<StepOutcome> {
+  async #runToEnd(step: Step, number: number, output: StepOutput): Promise<Ended> {
     const own = new AbortController();
     const { workingDirectory } = this.#options.places;
     using _watch = watchWorkspace({
@@ -109,13 +116,16 @@ export class TaskRun {
       onOver: (message) => own.abort(new Interrupt({ kind: "failed", message })),
     });
     const signal = AbortSignal.any([this.#interrupted.signal, own.signal]);
+    const kills = memoryKills();
     const outcome = await this.#outcome(step, this.#context(number, output, signal));
     if (outcome.kind === "exited" && isFull(workingDirectory))
       output.say(
         `[cofferdam] The disk of the workspace (${workingDirectory}) is full; that may be why this step failed. Write less, or free room on the host.`,
       );
+    const outOfMemory = outcome.kind === "exited" && memoryKills() > kills ? outOfMemoryText() : undefined;
+    if (outOfMemory !== undefined) output.say(`[cofferdam] A process of this step was killed: ${outOfMemory}.`);
     this.#end(number, output, outcome);
-    return outcome;
+    return { outcome, ...(outOfMemory !== undefined && { why: outOfMemory }) };
   }
 
   async #runInBackground(step: Step, number: number, output: StepOutput): Promise<void> {
@@ -145,12 +155,12 @@ export class TaskRun {
     this.#record({ type: "step-ended", step, outcome: told, atMs: this.#options.clock.now() });
   }
 
-  #settle(outcome: StepOutcome, name: string): void {
+  #settle({ outcome, why }: Ended, name: string): void {
     if (outcome.kind === "succeeded") return;
     this.#stepFailed = true;
     if (this.#status !== "success") return;
     this.#status = outcome.kind === "infrastructure" ? "infrastructure_fail" : "failed";
-    this.#message = this.#masker.text(`step "${name}" ${outcomeText(outcome)}`);
+    this.#message = this.#masker.text(`step "${name}" ${outcomeText(outcome)}${why === undefined ? "" : `: ${why}`}`);
   }
 
   #interrupt(status: TaskStatus, outcome: StepOutcome): void {

@@ -168,9 +168,8 @@ workflows: {w: {jobs: [build]}}
       expect(plain.stdout).not.toContain(form);
       expect(output).not.toContain(form);
     }
-    expect(await readFile(join(home.dataDirectory, "artifacts", "1", "build", "0", "secret.txt"), "utf8")).toBe(
-      `${secret}\n`,
-    );
+    const artifacts = /^artifacts: (.+)$/m.exec(plain.stdout)?.[1] ?? "";
+    expect(await readFile(join(artifacts, "build", "0", "secret.txt"), "utf8")).toBe(`${secret}\n`);
   });
 
   test("are not kept in the clear where everybody can read them", async () => {
@@ -207,7 +206,7 @@ describe("the exit code", () => {
 
   test.each([
     ["a workflow that is not there", ["--workflow", "nope"], /no workflow "nope".*first, second/s],
-    ["a job that is not there", ["--job", "nope"], /no job.*nope/s],
+    ["a job that is not there", ["--job", "nope"], /has a job "nope"/],
     ["a parameter that is not there", ["--param", "nope=1"], /nope/],
     ["a parameter of another type", ["--param", "times=many"], /times|integer/],
   ])("is 2 for %s", async (_name, args, message) => {

@@ -1,0 +1,133 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openWorkingTree } from "../../../src/cli/exec/working-tree.ts";
+import { compileConfig, renderDiagnostics } from "../../../src/config/index.ts";
+import type { ControlPlane, NewPipeline, Route, SourceProvider } from "../../../src/control-plane/control-plane.ts";
+import { openControlPlane } from "../../../src/control-plane/index.ts";
+import { startLaunchAgent } from "../../../src/launch-agent/index.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
+import type { WatchEvent } from "../../../src/protocol/watch.ts";
+import { engineUnderTest } from "../../docker/engine-under-test.ts";
+import { Story } from "../../scenarios/story.ts";
+
+const queue = "acceptance/class";
+const mebibyte = 1024 ** 2;
+const hangMs = 90_000;
+
+const defaults: Route = {
+  queue,
+  limits: {
+    memoryBytes: 512 * mebibyte,
+    cpus: 2,
+    pids: 500,
+    openFiles: 4096,
+    workspaceBytes: 512 * mebibyte,
+    workspaceMedium: "disk",
+    outputBytes: 64 * mebibyte,
+  },
+  isolation: "standard",
+  network: "none",
+  maxRunTimeMs: 60_000,
+};
+
+export interface Circumstances {
+  route?: Partial<Omit<Route, "limits">> & { limits?: Partial<Route["limits"]> };
+  /** Directory that is checked out. */
+  tree?: string;
+  sources?: SourceProvider;
+  vcs?: NewPipeline["vcs"];
+  /** Called with every event. What it returns is waited for. */
+  onEvent?: (event: WatchEvent, scene: Scene) => Promise<void> | void;
+  /** Called at the end, while the control plane is still there. */
+  atEnd?: (scene: Scene) => Promise<void>;
+}
+
+export interface Scene {
+  pipelineId: string;
+  controlPlane: ControlPlane;
+  story: Story;
+  events: WatchEvent[];
+}
+
+/**
+ * Runs a config with a control plane and a launch agent in this process, on the real engine, under limits that the command line
+ * cannot set.
+ */
+export async function play(config: string, circumstances: Circumstances = {}): Promise<Scene> {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-stage-"));
+  const { route = {}, tree, sources } = circumstances;
+  const limits = { ...defaults.limits, ...route.limits };
+  const controlPlane = await openControlPlane({
+    dataDirectory: join(directory, "data"),
+    clock: systemClock,
+    route: () => ({ ...defaults, ...route, limits }),
+    sources: sources ?? { open: async ({ signal }) => openWorkingTree(tree ?? directory, signal) },
+    logLevel: "error",
+  });
+  try {
+    const agent = await startAgent(controlPlane, join(directory, "api.sock"));
+    try {
+      return await watch(controlPlane, config, circumstances);
+    } finally {
+      await agent.stop("the play is over");
+    }
+  } finally {
+    await controlPlane.close({ graceMs: 0 });
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function startAgent(controlPlane: ControlPlane, socketPath: string) {
+  const { url } = await controlPlane.listen({ socketPath });
+  await controlPlane.putResourceClass({ name: queue });
+  const token = await controlPlane.createToken(queue, "acceptance");
+  return startLaunchAgent({
+    api: { baseUrl: url, socketPath, token },
+    engine: await engineUnderTest(),
+    name: `acceptance-${randomUUID().slice(0, 8)}`,
+    hostname: "acceptance",
+    version: "test",
+    capacity: { tasks: 4, memoryBytes: 16_384 * mebibyte, cpus: 16 },
+    taskAgentImage: "cofferdam/task-agent:dev",
+    clock: systemClock,
+    newId: randomUUID,
+    randomBytes,
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+  });
+}
+
+async function watch(controlPlane: ControlPlane, config: string, circumstances: Circumstances): Promise<Scene> {
+  const { compiled, diagnostics, texts } = await compileConfig(config, { file: "config.yml" });
+  if (!compiled) throw new Error(renderDiagnostics(diagnostics, texts));
+  const { id } = await controlPlane.createPipeline({
+    project: { slug: "gh/acceptance/project", name: "project" },
+    config: compiled,
+    source: config,
+    vcs: circumstances.vcs ?? { branch: "main" },
+    trigger: { type: "api", actor: "acceptance" },
+    environment: {},
+    secretNames: [],
+  });
+  const scene: Scene = { pipelineId: id, controlPlane, story: new Story(), events: [] };
+  for await (const event of controlPlane.watch(id, { signal: AbortSignal.timeout(hangMs), output: true })) {
+    scene.story.take(event);
+    scene.events.push(event);
+    await circumstances.onEvent?.(event, scene);
+  }
+  await circumstances.atEnd?.(scene);
+  return scene;
+}
+
+/** How the steps of a job ended, by name; not those of the launch agent. */
+export function stepsOf(story: Story, job: string): Record<string, string> {
+  const steps = [...(story.job(job)?.steps ?? [])].filter(([number]) => number >= 100);
+  return Object.fromEntries(steps.map(([, { name, outcome }]) => [name, outcome]));
+}
+
+/** A config of one job with these steps. */
+export function oneJob(executor: string, steps: string[]): string {
+  const lines = steps.map((step) => `      - ${step}`).join("\n");
+  return `version: 2.1\njobs:\n  build:\n    ${executor}\n    steps:\n${lines}\nworkflows: {w: {jobs: [build]}}\n`;
+}

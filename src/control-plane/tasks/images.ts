@@ -16,18 +16,21 @@ const Image = z.object({
   command: Words,
   environment: Environment.nullish(),
   auth: z.object({ username: z.string(), password: z.string() }).nullish(),
+  aws_auth: z.unknown(),
+  gcp_auth: z.unknown(),
 });
 
 /** Images of a `docker:` executor. `$NAME` in credentials is taken from `variables`. Throws MalformedJob. */
 export function readImages(images: readonly CompiledImage[], variables: Readonly<Record<string, string>>): ImageSpec[] {
   return images.map((image, index) => {
-    if (image.aws_auth || image.gcp_auth)
-      throw new MalformedJob(
-        `image ${image.image} is to be pulled with ${image.aws_auth ? "aws_auth" : "gcp_auth"}, which cannot be done here; use auth with a user name and a password`,
-      );
     const parsed = Image.safeParse(image);
-    if (parsed.success) return toSpec(parsed.data, variables);
-    throw new MalformedJob(`image ${index + 1} of the job ${shapeProblem(parsed.error)}`);
+    if (!parsed.success) throw new MalformedJob(`image ${index + 1} of the job ${shapeProblem(parsed.error)}`);
+    const { image: name, aws_auth: aws, gcp_auth: gcp } = parsed.data;
+    if (aws || gcp)
+      throw new MalformedJob(
+        `image ${name} is to be pulled with ${aws ? "aws_auth" : "gcp_auth"}, which cannot be done here; use auth with a user name and a password`,
+      );
+    return toSpec(parsed.data, variables);
   });
 }
 

@@ -152,6 +152,8 @@ describe("a task", () => {
     [{ macos: { xcode: "15" } }, "for macOS, which cannot run here"],
     [{}, "no executor"],
     [{ docker: [] }, "has no image"],
+    [{ docker: [null] as never }, "image 1 of the job"],
+    [{ docker: [{ image: "a", aws_auth: { x: "y" } }] }, "image a is to be pulled with aws_auth"],
     [{ machine: true, resource_class: "windows.medium" }, "only Linux containers can"],
     [{ machine: true, parallelism: 0 }, "parallelism: Too small"],
     [{ machine: true, steps: [{ run: {} }] }, "step 1 (run) is malformed: command"],

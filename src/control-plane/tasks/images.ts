@@ -16,8 +16,8 @@ const Image = z.object({
   command: Words,
   environment: Environment.nullish(),
   auth: z.object({ username: z.string(), password: z.string() }).nullish(),
-  aws_auth: z.unknown(),
-  gcp_auth: z.unknown(),
+  aws_auth: z.unknown().optional(),
+  gcp_auth: z.unknown().optional(),
 });
 
 /** Images of a `docker:` executor. `$NAME` in credentials is taken from `variables`. Throws MalformedJob. */

@@ -1,4 +1,11 @@
-/** The compiler of `.circleci/config.yml`: text in, the compiled form or findings out. Pure: no I/O, no clock, no throws. */
+/**
+ * The compiler of `.circleci/config.yml`: text in, the compiled form or findings out. Pure: no I/O, no clock, no throws.
+ *
+ * Data flows one way through the folders: parse (text → positioned nodes) → schema (their shape, all findings at once) →
+ * expand (parameters, templates, orbs, commands, executors, matrices, job groups, conditions) → compile (names,
+ * requirements, the compiled form) → print. lint warns about what is allowed and most likely a mistake; diagnostics are
+ * what all of them report; expression is the language inside of `when` and `<< >>`. compile-config.ts is the way through.
+ */
 export { type CompileResult, compileConfig } from "./compile-config.ts";
 export type { CompileOptions } from "./compile-options.ts";
 export type * from "./compiled.ts";

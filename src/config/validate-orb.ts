@@ -50,6 +50,7 @@ function passOf(reporter: Reporter): Pass {
     templating: true,
     templates: new Map(),
     checkedSteps: new Map(),
+    heads: new Map(),
     budget: { left: limits.expansion, told: false },
   };
 }

@@ -32,6 +32,7 @@ export async function expandConfig(
     templating: version === "2.1",
     templates: new Map(),
     checkedSteps: new Map(),
+    heads: new Map(),
     budget: { left: limits.expansion, told: false },
   };
   const bare: Here = { pass, scope: { namespace: namespaceOf(root, "project", new Map()) } };

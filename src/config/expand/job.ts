@@ -55,7 +55,7 @@ export function expandJob(call: JobCall, caller: Here, here: Here): CompiledJob 
     return undefined;
   }
   const type = typeOf(definition);
-  const job = type === "build" ? buildJob(definition, inside) : otherJob(definition, type, inside);
+  const job = type === "build" ? { ...headOfJob(definition, inside), steps: [] } : otherJob(definition, type, inside);
   if (type === "build") {
     const around: Here = { ...caller, frame: here.frame };
     expandSteps(call.preSteps, around, job.steps);
@@ -81,23 +81,44 @@ function otherJob(definition: MapNode, type: string, here: Here): CompiledJob {
   return job;
 }
 
-function buildJob(definition: MapNode, here: Here): CompiledJob {
+/** All of a job but its steps. Where no template is in it, it is the same for every call. */
+function headOfJob(definition: MapNode, here: Here): Record<string, unknown> {
+  const { heads } = here.pass;
+  const { namespace } = here.scope;
+  const known = heads.get(definition);
+  // An aliased job may stand in two namespaces, where its executor's name means two things.
+  if (known?.namespace === namespace) return known.head;
+  const head = buildHead(definition, here);
+  const isOpen = [...definition.entries].some(
+    ([key, { value }]) => key !== "steps" && key !== "parameters" && value.templated,
+  );
+  if (!isOpen) heads.set(definition, { namespace, head });
+  return head;
+}
+
+function buildHead(definition: MapNode, here: Here): Record<string, unknown> {
   const own = ownKeys(definition, here);
   const executorNode = definition.entries.get("executor")?.value;
   const executor = executorNode && !isNull(executorNode) ? expandExecutor(executorNode, here) : undefined;
   const used = executor === "unknown" ? undefined : executor;
   const place = placeOf({ own, executor: used, isUnknown: executor === "unknown", at: definition }, here);
   const job: Record<string, unknown> = place.name === undefined ? {} : { [place.name]: place.value };
-  const variables = variablesOf(own.get("environment")?.value, variablesOf(used?.get("environment")?.value));
-  if (variables.size > 0) job["environment"] = [...variables].map(([name, value]) => one(name, value));
+  const variables = mergedVariables(own, used);
+  if (variables && variables.size > 0) job["environment"] = [...variables].map(([name, value]) => one(name, value));
   // Later ones win: what a job says itself, also inside of `machine`, before what its executor says.
   if (!place.isOwn) Object.assign(job, place.hoisted);
   addKeys(job, used);
   if (place.isOwn) Object.assign(job, place.hoisted);
   addKeys(job, own);
   if (job["parallelism"] !== undefined) job["parallelism"] = Math.max(1, Number(job["parallelism"]));
-  job["steps"] = [];
-  return job as CompiledJob;
+  return job;
+}
+
+function mergedVariables(own: ReadonlyMap<string, Entry>, used: ReadonlyMap<string, Entry> | undefined) {
+  const ownVariables = own.get("environment")?.value;
+  const usedVariables = used?.get("environment")?.value;
+  if (!ownVariables && !usedVariables) return undefined;
+  return variablesOf(ownVariables, variablesOf(usedVariables));
 }
 
 function addKeys(job: Record<string, unknown>, keys: ReadonlyMap<string, Entry> | undefined): void {

@@ -14,6 +14,8 @@ export interface Pass {
   templates: Map<string, Template>;
   /** By step name: options as they are written, and whether they are right. */
   checkedSteps: Map<string, Map<Node, boolean>>;
+  /** Jobs without their steps, where no template is in them. */
+  heads: Map<Node, { namespace: Namespace; head: Record<string, unknown> }>;
   /** Nodes and characters that may still be made. */
   budget: { left: number; told: boolean };
 }

@@ -42,10 +42,12 @@ export function placeOf({ own, executor, isUnknown, at }: Placing, here: Here): 
 }
 
 function given(keys: Keys | undefined): (typeof places)[number][] {
-  return places.filter((name) => {
+  const found: (typeof places)[number][] = [];
+  for (const name of keys ? places : []) {
     const node = keys?.get(name)?.value;
-    return node !== undefined && !isNull(node);
-  });
+    if (node && !isNull(node)) found.push(name);
+  }
+  return found;
 }
 
 function machineOf(node: Node | undefined, hoisted: Record<string, unknown>): unknown {

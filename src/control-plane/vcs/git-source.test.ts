@@ -72,8 +72,8 @@ describe("git source", () => {
     ["an option for an address", { url: "--upload-pack=touch /tmp/x" }, /no address/],
     ["a transport that runs commands", { url: "ext::sh -c id" }, /no address/],
     ["a repository that is not there", { url: "file:///nonexistent/repo" }, /could not fetch.*nonexistent/s],
-    ["an unknown revision", { revision: "0".repeat(40) }, /could not find 0000/],
-    ["an option for a branch", { branch: "--help" }, /could not find refs\/heads\/--help/],
+    ["an unknown revision", { revision: "0".repeat(40) }, /there is no 0000/],
+    ["an option for a branch", { branch: "--help" }, /there is no refs\/heads\/--help/],
   ])("refuses %s in words", async (_what, vcs, words) => {
     const whole = _what === "no repository" ? {} : { url: `file://${remote}`, ...vcs };
 

@@ -85,7 +85,7 @@ async function has(mirror: string, revision: string, signal: AbortSignal): Promi
 
 async function checkOut({ url, mirror, clone, request }: Fetch & { clone: string }): Promise<void> {
   const { vcs, method, depth, signal } = request;
-  const revision = await resolve(mirror, request);
+  const revision = await resolve(url, mirror, request);
   const what = `check out ${revision} of ${url}`;
   const run = async (...args: string[]) => await git(args, { what, signal, cwd: clone });
   await run("init", "--quiet");
@@ -108,10 +108,17 @@ async function checkOut({ url, mirror, clone, request }: Fetch & { clone: string
 }
 
 /** The commit that a pipeline is about; the head of its branch or tag where it names none. */
-async function resolve(mirror: string, { vcs, signal }: SourceRequest): Promise<string> {
+async function resolve(url: string, mirror: string, { vcs, signal }: SourceRequest): Promise<string> {
   const name = vcs.revision ?? (vcs.tag ? `refs/tags/${vcs.tag}` : vcs.branch ? `refs/heads/${vcs.branch}` : "HEAD");
   const args = ["rev-parse", "--verify", "--quiet", "--end-of-options", `${name}^{commit}`];
-  return await git(args, { what: `find ${name}`, signal, cwd: mirror });
+  try {
+    return await git(args, { what: `find ${name}`, signal, cwd: mirror });
+  } catch (cause) {
+    signal.throwIfAborted();
+    // It has just been fetched: another try finds nothing either.
+    const place = withoutCredentials(url);
+    throw new ControlPlaneError("not-found", `there is no ${name} in ${place}. Has it been pushed?`, { cause });
+  }
 }
 
 async function oneAtATime(running: Map<string, Promise<void>>, key: string, work: () => Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import type { OrbSource } from "../config/orb-source.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
@@ -14,6 +15,8 @@ export interface Context {
   route: ControlPlaneOptions["route"];
   sources: ControlPlaneOptions["sources"];
   compile?: ControlPlaneOptions["compile"];
+  /** Where orbs come from that are not published here. */
+  orbs?: OrbSource;
   /** Aborts when the control plane closes: whoever waits then gives up. */
   closing: AbortSignal;
 }

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import type { CompiledConfig } from "../config/compiled.ts";
+import type { OrbSource } from "../config/orb-source.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Secret } from "../lib/secret.ts";
 import type { Isolation, Limits, NetworkMode } from "../protocol/task.ts";
@@ -40,6 +41,10 @@ export interface ControlPlaneOptions {
   sources: SourceProvider;
   /** Compiles what a setup workflow goes on with. Without, no pipeline can be continued. */
   compile?: (request: CompileRequest) => Promise<{ compiled: CompiledConfig } | { errors: string }>;
+  /** Where orbs come from that are not published here: published orbs may import them. */
+  orbs?: OrbSource;
+  /** Where the administrator's token is, or is put at the first start. Without, nobody can call what takes a user's token. */
+  adminTokenFile?: string;
   /** pino's level; logs are JSON lines on stderr. */
   logLevel?: string;
 }

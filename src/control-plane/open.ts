@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
 import type { Secret } from "../lib/secret.ts";
+import { ensureAdminToken } from "./auth/admin-token.ts";
 import { newToken } from "./auth/tokens.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
 import { openBlobDirectory } from "./blobs/directory.ts";
@@ -36,7 +37,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     },
   });
   const closing = new AbortController();
-  const { clock, route, sources, compile } = options;
+  const { clock, route, sources, compile, orbs } = options;
   const blobs = await openBlobDirectory(options.dataDirectory);
   const context: Context = {
     store,
@@ -47,8 +48,10 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     route,
     sources,
     ...(compile ? { compile } : {}),
+    ...(orbs ? { orbs } : {}),
     closing: closing.signal,
   };
+  if (options.adminTokenFile !== undefined) await ensureAdminToken(options.adminTokenFile, context);
   await refreshLeases(context);
   const server = createServer(context, waiters, options.logLevel ?? "warn");
   const background = startBackground(context, waiters, server.log);

@@ -40,6 +40,8 @@ export const Request = z.discriminatedUnion("op", [
   }),
   /** JSON of TestResults follows as data. */
   z.object({ op: z.literal("store-test-results"), step: z.int() }),
+  /** JSON of Continuation follows as data: what the pipeline of a setup config goes on with. */
+  z.object({ op: z.literal("continue-pipeline") }),
   /** The source tree at the pipeline's revision follows as data. */
   z.object({
     op: z.literal("checkout"),

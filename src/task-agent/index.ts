@@ -6,6 +6,7 @@ import type { Work } from "../protocol/task.ts";
 import { Channel } from "./channel/channel.ts";
 import { PipeSource } from "./process/pipes.ts";
 import { killStragglers } from "./process/stragglers.ts";
+import { answerContinuations } from "./requests/continue.ts";
 import { Pressure } from "./spool/pressure.ts";
 import { Spool } from "./spool/spool.ts";
 import { TaskRun } from "./task/run-task.ts";
@@ -52,8 +53,11 @@ export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
         version: options.version,
         onTask: (work) => {
           run = prepare(work, { ...options, channel, spool, pipes, privateDirectory: home.path });
+          const over = new AbortController();
+          answerContinuations({ directory: home.path, channel, clock: options.clock, signal: over.signal });
           run
             .run()
+            .finally(() => over.abort())
             .then(async () => await channel.drained())
             .then(resolve, reject);
         },

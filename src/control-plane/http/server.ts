@@ -10,6 +10,7 @@ import { sourceRoutes } from "./agent/source.ts";
 import { continueRoutes } from "./continue.ts";
 import { answerErrors } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { orbRoutes } from "./orbs/routes.ts";
 
 const jsonBodyBytes = 1024 * 1024;
 
@@ -20,7 +21,11 @@ export function createServer(context: Context, waiters: QueueWaiters, logLevel: 
     logger:
       logLevel === "silent"
         ? false
-        : { level: logLevel, stream: process.stderr, redact: ["req.headers.authorization"] },
+        : {
+            level: logLevel,
+            stream: process.stderr,
+            redact: ["req.headers.authorization", 'req.headers["circle-token"]'],
+          },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: jsonBodyBytes,
     // Uploads take as long as they take; calls that wait for work are held for a minute.
@@ -35,6 +40,7 @@ export function createServer(context: Context, waiters: QueueWaiters, logLevel: 
   healthRoutes(server, context);
   claimRoutes(server, context, waiters);
   continueRoutes(server, context);
+  orbRoutes(server, context);
   server.register(async (streams) => {
     // Bodies are handed on as they come in, whatever their type and size: nothing is held in memory.
     streams.removeAllContentTypeParsers();

@@ -82,7 +82,7 @@ async function continuePipeline(
     const draft = await draftWorkflows(context, unit, {
       wanted: { ...wanted, config },
       workflows,
-      pipeline,
+      pipeline: { id: pipeline.id, number: pipeline.number },
       after: await takenPlaces(unit.db, pipeline.id),
     });
     const atMs = context.clock.now();

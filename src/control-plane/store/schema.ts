@@ -20,6 +20,11 @@ export interface Schema {
   cache: { id: string; project: string; key: string; created_order: number; created_ms: number } & StoredBlob;
   workspace_layer: { id: string; job_id: string; task_id: string; attempt: number; step: number } & StoredBlob;
   artifact: { task_id: string; attempt: number; path: string } & StoredBlob;
+  /** Tokens that stand for a person. `hash` is the token's SHA-256 in hex. */
+  user_token: { id: string; name: string; hash: string; created_ms: number };
+  orb_version: OrbVersionTable;
+  /** Texts of orbs. `hash` is the text's SHA-256 in hex. */
+  orb_text: { hash: string; text: string };
   test_results: { task_id: string; attempt: number; step: number; total: number; failed: number } & StoredBlob;
 }
 
@@ -27,6 +32,18 @@ interface StoredBlob {
   blob: string;
   size_bytes: number;
   sha256: string;
+}
+
+interface OrbVersionTable {
+  id: string;
+  namespace: string;
+  name: string;
+  /** `1.2.3`, or `dev:label`. */
+  version: string;
+  hash: string;
+  published_ms: number;
+  /** Null: never. */
+  expires_ms: number | null;
 }
 
 interface PipelineTable {

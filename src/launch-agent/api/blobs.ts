@@ -85,6 +85,11 @@ export class Blobs {
     await this.#put({ ...call, body, contentType: "application/json" });
   }
 
+  async continuePipeline(body: Readable, signal: AbortSignal): Promise<void> {
+    const call = this.#call("POST", agentApi.continue, [], signal);
+    await this.#put({ ...call, body, contentType: "application/json" });
+  }
+
   async source(
     wanted: { method: string; depth?: number | undefined },
     signal: AbortSignal,

@@ -134,6 +134,9 @@ export class RequestRelay {
       case "store-test-results":
         await blobs.storeTestResults(request.step, body(), signal);
         return { result: { streams: false } };
+      case "continue-pipeline":
+        await blobs.continuePipeline(body(), signal);
+        return { result: { streams: false } };
       case "checkout":
         return streaming(await blobs.source({ method: request.method, depth: request.depth }, signal));
       default:
@@ -177,7 +180,8 @@ function isUpload(request: Request): boolean {
     request.op === "save-cache" ||
     request.op === "persist-workspace" ||
     request.op === "store-artifact" ||
-    request.op === "store-test-results"
+    request.op === "store-test-results" ||
+    request.op === "continue-pipeline"
   );
 }
 

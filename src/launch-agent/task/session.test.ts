@@ -27,6 +27,7 @@ const blobs: BlobCalls = {
     throw new ApiFailure("too big", { status: 413, code: "too-big" });
   },
   storeTestResults: async (_step, body) => await swallow(body, undefined),
+  continuePipeline: async (body) => await swallow(body, undefined),
   source: async () => ({ body: Readable.from([Buffer.alloc(10)]) }),
 };
 

@@ -31,7 +31,9 @@ export class Reporter {
   report(finding: Finding): void {
     const severity = warningCodes.has(finding.code) ? "warning" : "error";
     if (severity === "error") this.#errors++;
-    const key = `${finding.code} ${finding.at.source.file} ${finding.at.start} ${finding.message}`;
+    // A step is checked where it is written and where it is used, which differs in the pointer only.
+    const message = finding.message.replace(/^\[[^\]]*\] /, "");
+    const key = `${finding.code} ${finding.at.source.file} ${finding.at.start} ${message}`;
     if (this.full || this.#seen.has(key)) return;
     this.#seen.add(key);
     this.diagnostics.push(diagnosticOf(finding, severity));

@@ -20,6 +20,7 @@ export function execCommand(cli: Cli): Command {
       collectEnv(cli),
     )
     .option("-p, --param <K=V>", "a pipeline parameter (repeatable)", collect)
+    .option("--context-file <NAME=FILE>", "a context: lines of K=V, masked in output (repeatable)", collect)
     .option("-t, --tail <JOB>", "show the output of this job as it comes")
     .option("--approve <JOB>", "let this approval job pass; all lets every one pass", append)
     .option("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml, looked at first (repeatable)", append)
@@ -28,7 +29,10 @@ export function execCommand(cli: Cli): Command {
     .action(async (directory: string, given: Partial<ExecOptions>) => {
       const { runExec } = await import("./exec/run.ts");
       cli.exit(
-        await runExec({ env: {}, param: {}, approve: [], orbDir: [], json: false, ...given, directory }, cli.io),
+        await runExec(
+          { env: {}, param: {}, contextFile: {}, approve: [], orbDir: [], json: false, ...given, directory },
+          cli.io,
+        ),
       );
     });
 }
@@ -50,7 +54,7 @@ function append(text: string, previous: string[] = []): string[] {
 }
 
 function collectEnv(cli: Cli): typeof collect {
-  return (text, previous = {}) => {
+  return (text: string, previous: Record<string, string> = {}) => {
     if (text.includes("=")) return collect(text, previous);
     const value = cli.io.env[text];
     if (value === undefined)

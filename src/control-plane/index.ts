@@ -1,3 +1,4 @@
+export { compileWith } from "./compile.ts";
 export type {
   ControlPlane,
   ControlPlaneOptions,

@@ -15,6 +15,10 @@ export const Options = z.object({
     .max(65_535)
     .default(8080)
     .describe("port to serve HTTP on; 0: any free one"),
+  COFFERDAM_ORB_REGISTRY: z
+    .union([z.literal("none"), z.url({ protocol: /^https?$/ })])
+    .default("https://circleci.com")
+    .describe("registry of orbs that are not published here: published orbs may import them; none: nowhere"),
   COFFERDAM_LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "silent"])
     .default("info")

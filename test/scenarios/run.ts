@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorkingTree } from "../../src/cli/exec/working-tree.ts";
 import { compileConfig, renderDiagnostics } from "../../src/config/index.ts";
-import type { CompileRequest, ControlPlane, Route } from "../../src/control-plane/control-plane.ts";
-import { openControlPlane } from "../../src/control-plane/index.ts";
+import type { ControlPlane, Route } from "../../src/control-plane/control-plane.ts";
+import { compileWith, openControlPlane } from "../../src/control-plane/index.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -43,7 +43,7 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
     clock: systemClock,
     route: () => route,
     sources: { open: async ({ signal }) => openWorkingTree(join(import.meta.dirname, "tree"), signal) },
-    compile: compileContinuation,
+    compile: compileWith(),
     logLevel: "error",
   });
   try {
@@ -117,11 +117,6 @@ async function compile(config: string, name: string) {
   });
   if (compiled) return compiled;
   throw new Error(renderDiagnostics(diagnostics, texts));
-}
-
-async function compileContinuation({ text, parameters }: CompileRequest) {
-  const { compiled, diagnostics, texts } = await compileConfig(text, { pipelineParameters: parameters });
-  return compiled ? { compiled } : { errors: renderDiagnostics(diagnostics, texts) };
 }
 
 function nameOf(story: Story, jobId: string): string {

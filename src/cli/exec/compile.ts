@@ -1,4 +1,6 @@
 import { type CompiledConfig, compileConfig, type OrbSource, renderDiagnostics } from "../../config/index.ts";
+import type { ControlPlaneOptions } from "../../control-plane/control-plane.ts";
+import { compileWith } from "../../control-plane/index.ts";
 import type { Io } from "../io.ts";
 import type { ExecOptions } from "./options.ts";
 import type { LocalProject } from "./project.ts";
@@ -12,7 +14,7 @@ export async function compileProject(
   const { compiled, diagnostics, texts } = await compileConfig(project.configText, {
     file: project.configFile,
     orbs: orbsWhenNeeded(io, options),
-    pipelineParameters: await parameters(project, options),
+    pipelineParameters: await givenParameters(project, options),
     pipelineValues: values(project),
     signal: io.interrupted,
   });
@@ -20,7 +22,8 @@ export async function compileProject(
   return compiled;
 }
 
-async function parameters(project: LocalProject, options: ExecOptions): Promise<Record<string, unknown>> {
+/** What `--param` gave, with the types that the config declares. */
+export async function givenParameters(project: LocalProject, options: ExecOptions): Promise<Record<string, unknown>> {
   if (Object.keys(options.param).length === 0) return {};
   const { typedParameters } = await import("../config/values.ts");
   return typedParameters({ typed: {}, text: options.param }, project.configText);
@@ -35,6 +38,11 @@ function values({ vcs, slug }: LocalProject): Record<string, unknown> {
     "pipeline.project.slug": slug,
     "pipeline.trigger_source": "api",
   };
+}
+
+/** For what a setup workflow goes on with. */
+export function continuationCompiler(options: ExecOptions, io: Io): NonNullable<ControlPlaneOptions["compile"]> {
+  return compileWith(orbsWhenNeeded(io, options));
 }
 
 /** Most configs use no registry orb: what fetches them is loaded when the first one is asked for. */

@@ -8,6 +8,8 @@ export interface ExecOptions {
   env: Record<string, string>;
   /** Pipeline parameters, as typed. */
   param: Record<string, string>;
+  /** Files of the variables of contexts, by the contexts' names. */
+  contextFile: Record<string, string>;
   tail?: string;
   /** Approval jobs that are to go on; `all` for every one. */
   approve: string[];

@@ -4,7 +4,8 @@ import type { CompiledConfig } from "../../config/compiled.ts";
 import { ControlPlaneError } from "../../control-plane/index.ts";
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
-import { compileProject } from "./compile.ts";
+import { compileProject, continuationCompiler, givenParameters } from "./compile.ts";
+import { readContexts } from "./contexts.ts";
 import { apply, emptyModel, type PipelineModel } from "./model.ts";
 import type { ExecOptions } from "./options.ts";
 import { type LocalProject, readProject } from "./project.ts";
@@ -17,7 +18,12 @@ export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
   // Engine and store are opened while the config is read and compiled: neither makes anything that would have to go.
   const giveUp = new AbortController();
   const signal = AbortSignal.any([io.interrupted, giveUp.signal]);
-  const opening = openSession({ directory: resolve(io.cwd, options.directory), env: io.env, signal });
+  const opening = openSession({
+    directory: resolve(io.cwd, options.directory),
+    env: io.env,
+    compile: continuationCompiler(options, io),
+    signal,
+  });
   // It may fail while the config is still being read: that is told when it is waited for.
   opening.catch(() => {});
   try {
@@ -37,7 +43,7 @@ export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
 
 async function createPipeline(
   session: Session,
-  { project, compiled }: Prepared,
+  { project, compiled, contexts }: Prepared,
   { options, io }: { options: ExecOptions; io: Io },
 ): Promise<string> {
   try {
@@ -53,6 +59,8 @@ async function createPipeline(
       },
       environment: options.env,
       secretNames: Object.keys(options.env),
+      contexts,
+      parameters: await givenParameters(project, options),
     });
     return id;
   } catch (cause) {
@@ -64,6 +72,7 @@ async function createPipeline(
 interface Prepared {
   project: LocalProject;
   compiled: CompiledConfig;
+  contexts: Record<string, Record<string, string>>;
 }
 
 /** What is wrong with the config comes first: an engine that is not there either is then no news. */
@@ -74,11 +83,12 @@ async function discard(opening: Promise<Session>): Promise<void> {
 
 /** Undefined when the config has errors, which have been told then. */
 async function prepare(options: ExecOptions, io: Io): Promise<Prepared | undefined> {
-  const project = await readProject(options, io);
+  const [project, contexts] = await Promise.all([readProject(options, io), readContexts(options.contextFile, io)]);
   const compiled = await compileProject(project, options, io);
   if (!compiled) return undefined;
-  checkSelection(options, Object.keys(compiled.workflows));
-  return { project, compiled };
+  // What a setup config goes on with has the workflows that are meant.
+  if (!compiled.setup) checkSelection(options, Object.keys(compiled.workflows));
+  return { project, compiled, contexts };
 }
 
 interface Run {
@@ -100,6 +110,7 @@ async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
     for await (const event of controlPlane.watch(id, { signal: session.engineLost, output: view.wantsOutput })) {
       apply(model, event);
       if (isShown(event)) view.event(event, model);
+      if (event.type === "workflow" || event.type === "job") tellWhatToPass(event, { model, view });
       await roomToWrite(io);
       if (onlyHoldsAreLeft(model)) await releaseHolds({ id, model, session, options, view, released });
     }
@@ -128,6 +139,17 @@ function shortBacklog(interrupted: AbortSignal): (event: WatchEvent) => boolean 
     left -= event.data.length;
     return left > 0;
   };
+}
+
+/** What one's own run needs so that it does what it does on CircleCI. */
+function tellWhatToPass(
+  { type, id, status, reason = "" }: Extract<WatchEvent, { type: "workflow" | "job" }>,
+  { model, view }: { model: PipelineModel; view: View },
+): void {
+  if (type === "workflow" && status === "not_run" && reason !== "")
+    view.notice(`workflow ${model.workflows.get(id)?.name} is not run: ${reason}`);
+  if (type === "job" && status === "unauthorized")
+    view.notice(`${model.jobs.get(id)?.name}: ${reason}. Pass its variables with --context-file NAME=FILE`);
 }
 
 /** The first signal cancels politely; the second does not wait for steps to end. */
@@ -165,9 +187,13 @@ async function releaseHolds(
 
 function verdict(model: PipelineModel, facts: { interrupted: boolean; engineLost: boolean }): ExitCode {
   if (facts.interrupted) return exitCode.interrupted;
-  const statuses = new Set([...model.jobs.values()].map((job) => job.status));
+  // Of a workflow that was run again, the last run counts.
+  const last = [...model.workflows.values()].filter((workflow) => !workflow.rerun);
+  const ids = new Set(last.map((workflow) => workflow.id));
+  const jobs = [...model.jobs.values()].filter((job) => ids.has(job.workflowId));
+  const statuses = new Set(jobs.map((job) => job.status));
   if (facts.engineLost || statuses.has("infrastructure_fail")) return exitCode.infrastructure;
-  const workflows = [...model.workflows.values()].map((workflow) => workflow.status);
+  const workflows = last.map((workflow) => workflow.status);
   const red = workflows.some((status) => status === "failed" || status === "error" || status === "failing");
   return red || statuses.has("failed") || statuses.has("timedout") ? exitCode.failed : exitCode.success;
 }

@@ -34,6 +34,8 @@ export interface SessionOptions {
   /** Where `checkout` takes the tree from. */
   directory: string;
   env: Io["env"];
+  /** Compiles what a setup workflow goes on with. */
+  compile?: ControlPlaneOptions["compile"];
   /** Ends the search for an engine. */
   signal?: AbortSignal;
   /** What the launch agent does, for whoever measures it. */
@@ -58,6 +60,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     clock: systemClock,
     route: routeLocally(queueOf(name), info),
     sources: { open: async ({ signal }) => openWorkingTree(directory, signal) },
+    ...(options.compile ? { compile: options.compile } : {}),
     logLevel: env["COFFERDAM_LOG_LEVEL"] ?? "silent",
   });
   // What dead runs left is looked for once the first task runs, so that no start waits behind it.

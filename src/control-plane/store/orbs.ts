@@ -82,8 +82,8 @@ export async function sweepOrbs(db: Db, nowMs: number): Promise<void> {
   await db.deleteFrom("orb_version").where("expires_ms", "<=", nowMs).execute();
   await db
     .deleteFrom("orb_text")
-    .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom("orb_version").select("id").whereRef("orb_version.hash", "=", "orb_text.hash"))),
+    .where((eb) =>
+      eb.not(eb.exists(eb.selectFrom("orb_version").select("id").whereRef("orb_version.hash", "=", "orb_text.hash"))),
     )
     .execute();
 }

@@ -1,0 +1,23 @@
+import { compileConfig, type OrbSource, renderDiagnostics } from "../config/index.ts";
+import type { ControlPlaneOptions } from "./control-plane.ts";
+
+/** Compiles what a setup workflow goes on with, with orbs from `orbs`. */
+export function compileWith(orbs?: OrbSource): NonNullable<ControlPlaneOptions["compile"]> {
+  return async ({ text, parameters, vcs, project, pipeline }) => {
+    const { compiled, diagnostics, texts } = await compileConfig(text, {
+      pipelineParameters: parameters,
+      pipelineValues: {
+        "pipeline.id": pipeline.id,
+        "pipeline.number": pipeline.number,
+        "pipeline.git.branch": vcs.branch ?? null,
+        "pipeline.git.tag": vcs.tag ?? null,
+        "pipeline.git.revision": vcs.revision ?? null,
+        "pipeline.git.repo_url": vcs.url ?? null,
+        "pipeline.project.slug": project.slug,
+        "pipeline.trigger_source": "api",
+      },
+      ...(orbs ? { orbs } : {}),
+    });
+    return compiled ? { compiled } : { errors: renderDiagnostics(diagnostics, texts) };
+  };
+}

@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { createDockerEngine } from "../src/engine/docker/index.ts";
+import { compileRows } from "../test/bench/compile-rows.ts";
 import type { Row } from "../test/bench/measure.ts";
 import { pipedOutputRow, startRows, storedOutputRow, throughputRow } from "../test/bench/rows.ts";
 
@@ -14,6 +15,7 @@ const parts: Record<string, () => Promise<Row[]>> = {
   start: async () => await startRows(rounds),
   throughput: async () => [await throughputRow(20)],
   piped: async () => [await pipedOutputRow()],
+  compile: async () => await compileRows(Math.min(rounds, 7)),
   stored: async () => [await storedOutputRow()],
 };
 const wanted = values.only?.split(",") ?? Object.keys(parts);

@@ -1,6 +1,6 @@
-import { StringDecoder } from "node:string_decoder";
 import type { WatchEvent } from "../../../protocol/watch.ts";
 import { isTerminal, type JobModel, type PipelineModel, type StepModel, type TaskModel, taskLabel } from "../model.ts";
+import { LineSplitter } from "./lines.ts";
 import { firstLine, plainView } from "./plain.ts";
 import { statusMark, summary } from "./summary.ts";
 import { duration, outcomeText, type Style, sane } from "./text.ts";
@@ -68,16 +68,13 @@ async function tellFailure(failure: {
   region: LiveRegion;
 }): Promise<void> {
   const { job, task, step, trouble, options, region } = failure;
-  const decoder = new StringDecoder("utf8");
-  let text = options.style(
-    `\n── ${taskLabel(job, task, job.tasks.size)} ▸ ${sane(firstLine(step.name), options)}\n`,
-    "bold",
-  );
-  for await (const bytes of options.stepOutput(task.id, step.number)) {
-    region.write(text + sane(decoder.write(bytes), options));
-    text = "";
-  }
-  region.write(`${text}${decoder.end()}\n${options.style(`── ${sane(trouble, options)}`, "red")}\n`);
+  const lines = new LineSplitter();
+  const print = (line: string) => region.write(`${sane(line, options)}\n`);
+  const title = `── ${taskLabel(job, task, job.tasks.size)} ▸ ${sane(firstLine(step.name), options)}`;
+  region.write(`\n${options.style(title, "bold")}\n`);
+  for await (const bytes of options.stepOutput(task.id, step.number)) for (const line of lines.push(bytes)) print(line);
+  for (const line of lines.end()) print(line);
+  region.write(`${options.style(`── ${sane(trouble, options)}`, "red")}\n`);
 }
 
 function liveLines(model: PipelineModel, options: LiveOptions & { spinner: string }): string[] {

@@ -1,17 +1,20 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import type { RegistryOrbReference } from "../config/index.ts";
-import { collected, readInput } from "./config/input.ts";
+import { readInput } from "./config/input.ts";
 import { addOrbOptions, type OrbOptions } from "./config/options.ts";
-import { type Cli, CommandError, exitCode } from "./io.ts";
+import { type Cli, exitCode } from "./io.ts";
+import { listCommand } from "./orb/list.ts";
+import { publishCommand } from "./orb/publish.ts";
+import { sourceCommand } from "./orb/source.ts";
 
 export function orbCommand(cli: Cli): Command {
   const command = new Command("orb")
-    .summary("pack, check and look up orbs")
+    .summary("pack, check, publish and look up orbs")
     .description(
-      "Orbs are shared pieces of configs. A folder of them, NAMESPACE/NAME/VERSION.yml, is used with --orb-dir.",
+      "Orbs are shared pieces of configs. A folder of them, NAMESPACE/NAME/VERSION.yml, is used with --orb-dir,\n" +
+        "a control plane that has published them with --orb-registry URL.",
     );
-  for (const part of [packOrb, validate, list, source]) command.addCommand(part(cli));
+  for (const part of [packOrb, validate, publishCommand, listCommand, sourceCommand]) command.addCommand(part(cli));
   return command;
 }
 
@@ -49,47 +52,4 @@ function validate(cli: Cli): Command {
       if (diagnostics.some((one) => one.severity === "error")) return cli.exit(exitCode.usage);
       cli.io.stdout.write(`Orb at ${name} is valid.\n`);
     });
-}
-
-function list(cli: Cli): Command {
-  return new Command("list")
-    .summary("list the orbs of folders")
-    .description("Lists the orbs of folders with their versions, newest first.")
-    .argument("[NAMESPACE]", "only the orbs of this namespace")
-    .requiredOption("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml (repeatable)", collected)
-    .option("--json", "as JSON: [{name, versions}]", false)
-    .action(async (namespace: string | undefined, { orbDir, json }: { orbDir: string[]; json: boolean }) => {
-      const { listOrbs } = await import("../orbs/index.ts");
-      const found = await Promise.all(orbDir.map((directory) => listOrbs(resolve(cli.io.cwd, directory))));
-      const orbs = found.flat().filter(({ name }) => namespace === undefined || name.startsWith(`${namespace}/`));
-      const lines = orbs.map(({ name, versions }) => `${name}  ${versions.join(" ")}\n`);
-      cli.io.stdout.write(json ? `${JSON.stringify(orbs, null, 2)}\n` : lines.join(""));
-    });
-}
-
-function source(cli: Cli): Command {
-  const command = new Command("source")
-    .summary("print the text of an orb")
-    .description("Prints the text of an orb, as configs that name it get it.")
-    .argument("ORB", "NAMESPACE/NAME@VERSION, such as acme/tools@1.2");
-  return addOrbOptions(command)
-    .addHelpText("after", "\nExit codes: 0 found · 2 not found, or bad usage")
-    .action(async (orb: string, options: OrbOptions) => {
-      const { orbSource } = await import("./orbs.ts");
-      const answer = await orbSource(cli.io, options).find(parseReference(orb), cli.io.interrupted);
-      if (!answer.found) {
-        const known = answer.known?.length ? ` There are: ${answer.known.slice(0, 20).join(", ")}.` : "";
-        throw new CommandError(`cannot find ${orb}: ${answer.detail ?? answer.reason}.${known}`, {
-          exitCode: exitCode.usage,
-        });
-      }
-      cli.io.stdout.write(answer.text);
-    });
-}
-
-/** Without a version the newest release is meant. */
-function parseReference(orb: string): RegistryOrbReference {
-  const [, namespace, name, version = "volatile"] = /^([^/@]+)\/([^/@]+)(?:@(.+))?$/.exec(orb) ?? [];
-  if (namespace !== undefined && name !== undefined) return { kind: "registry", namespace, name, version };
-  throw new CommandError(`"${orb}" is not of the form NAMESPACE/NAME@VERSION`, { exitCode: exitCode.usage });
 }

@@ -37,14 +37,17 @@ export type OrbAnswer =
       known?: string[];
     };
 
-/** Several sources as one: the first that has the orb answers; else the most telling refusal. */
+/**
+ * Several sources as one: the first that has the orb answers; else the most telling refusal. A source that could not be asked, or does not
+ * allow it, ends the search: it might have this orb, and nobody else's of the same name may take its place.
+ */
 export function firstOf(sources: readonly OrbSource[]): OrbSource {
   return {
     async find(reference, signal) {
       let refusal: OrbAnswer = { found: false, reason: "no-such-orb" };
       for (const source of sources) {
         const answer = await source.find(reference, signal);
-        if (answer.found) return answer;
+        if (answer.found || answer.reason === "unavailable" || answer.reason === "forbidden") return answer;
         if (refusal.found || refusal.reason === "no-such-orb") refusal = answer;
       }
       return refusal;

@@ -4,8 +4,8 @@ import { collected } from "./input.ts";
 /** Where a command looks for orbs. */
 export interface OrbOptions {
   orbDir?: string[];
-  /** Address of a registry, or `none`. */
-  orbRegistry?: string;
+  /** Addresses of registries, or `none`. */
+  orbRegistry?: string[];
   orbUrl?: string[];
 }
 
@@ -21,7 +21,11 @@ export const publicRegistry = "https://circleci.com";
 export function addOrbOptions(command: Command): Command {
   return command
     .option("--orb-dir <DIR>", "orbs as NAMESPACE/NAME/VERSION.yml, looked at first (repeatable)", collected)
-    .option("--orb-registry <URL>", `where other orbs are asked for (${publicRegistry}); none: nowhere`)
+    .option(
+      "--orb-registry <URL>",
+      `where other orbs are asked for, in order (repeatable; ${publicRegistry}); none: nowhere`,
+      collected,
+    )
     .option("--orb-url <PREFIX>", "allow URL orbs under this https address, ending in / (repeatable)", collected);
 }
 

@@ -1,9 +1,9 @@
 import { compileConfig, type OrbSource, renderDiagnostics } from "../config/index.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 
-/** Compiles what a setup workflow goes on with, with orbs from `orbs`. */
-export function compileWith(orbs?: OrbSource): NonNullable<ControlPlaneOptions["compile"]> {
-  return async ({ text, parameters, vcs, project, pipeline }) => {
+/** Compiles what a setup workflow goes on with, with orbs from `orbs`, or else those that the control plane knows. */
+export function compileWith(own?: OrbSource): NonNullable<ControlPlaneOptions["compile"]> {
+  return async ({ text, parameters, vcs, project, pipeline, orbs }) => {
     const { compiled, diagnostics, texts } = await compileConfig(text, {
       pipelineParameters: parameters,
       pipelineValues: {
@@ -16,7 +16,7 @@ export function compileWith(orbs?: OrbSource): NonNullable<ControlPlaneOptions["
         "pipeline.project.slug": project.slug,
         "pipeline.trigger_source": "api",
       },
-      ...(orbs ? { orbs } : {}),
+      orbs: own ?? orbs,
     });
     return compiled ? { compiled } : { errors: renderDiagnostics(diagnostics, texts) };
   };

@@ -27,6 +27,12 @@ export interface ControlPlane {
   artifacts(pipelineId: string): Promise<StoredArtifact[]>;
   /** All that a step wrote and that is stored, decoded, in order. */
   stepOutput(taskId: string, step: number): AsyncIterable<Buffer>;
+  /** Names of classes that begin with this. */
+  resourceClasses(prefix: string): Promise<string[]>;
+  /** Its agents are gone for good: cancels what is left of its queue, and removes the class with its tokens. Idempotent. */
+  retireResourceClass(name: string, reason: string): Promise<void>;
+  /** Removes what is over the limits, in small bites, until the signal aborts. Never what a running pipeline may need. */
+  prune(retention: Retention, signal: AbortSignal): Promise<void>;
   /** Stops serving. With a grace of 0 ms running calls are cut off. */
   close(options: { graceMs: number }): Promise<void>;
 }
@@ -55,6 +61,17 @@ export interface CompileRequest {
   vcs: NewPipeline["vcs"];
   project: Project;
   pipeline: { id: string; number: number };
+  /** What is published here, and then `orbs` of the options. */
+  orbs: OrbSource;
+}
+
+export interface Retention {
+  /** Rows, output and artifacts of so many pipelines are kept, the newest ones. */
+  keepPipelines: number;
+  /** Of caches and workspaces. */
+  maxAgeMs: number;
+  /** Of caches and workspaces together; the oldest go first. */
+  maxBytes: number;
 }
 
 export interface ResourceClass {

@@ -28,10 +28,13 @@ async function publish(cli: Cli, asked: { file: string; orb: string; options: Ho
   const text = await readInput(cli.io, file);
   const { publishOrb } = await import("../../orbs/index.ts");
   const answer = await publishOrb(registry, reference, { text, signal: cli.io.interrupted });
-  if ("ok" in answer) throw hostError(`${orb} is not published`, answer);
+  if ("ok" in answer) throw hostError(`cannot publish ${orb}`, answer);
   if (!answer.published)
-    throw new CommandError(`${orb} is not published:\n${answer.refused.map((one) => one.trimEnd()).join("\n\n")}`, {
-      exitCode: exitCode.usage,
-    });
+    throw new CommandError(
+      `${registry.url} does not take ${orb}:\n${answer.refused.map((one) => one.trimEnd()).join("\n\n")}`,
+      {
+        exitCode: exitCode.usage,
+      },
+    );
   cli.io.stdout.write(`Published ${orb} at ${registry.url}.\n`);
 }

@@ -3,7 +3,7 @@ import { newestFirst } from "../../orbs/versions.ts";
 import type { Context } from "../context.ts";
 import { liveVersions, putOrbVersion, sweepOrbs } from "../store/orbs.ts";
 import { isDevelopment, nameProblem, type OrbVersionName } from "./names.ts";
-import { registryOrbs } from "./source.ts";
+import { allOrbs } from "./source.ts";
 
 /** How long a development version is kept after it was published last, as CircleCI does. */
 export const developmentLifetimeMs = 90 * 24 * 60 * 60_000;
@@ -36,9 +36,12 @@ export async function publishOrb(context: Context, orb: OrbVersionName, text: st
 
 async function errorsOf(context: Context, text: string): Promise<string[]> {
   // Loaded with the first publication: most control planes run pipelines, and never see an orb's text.
-  const { firstOf, renderDiagnostic, validateOrb } = await import("../../config/index.ts");
-  const orbs = firstOf([registryOrbs(context), ...(context.orbs ? [context.orbs] : [])]);
-  const { diagnostics, texts } = await validateOrb(text, { file: "orb.yml", orbs, signal: context.closing });
+  const { renderDiagnostic, validateOrb } = await import("../../config/index.ts");
+  const { diagnostics, texts } = await validateOrb(text, {
+    file: "orb.yml",
+    orbs: allOrbs(context),
+    signal: context.closing,
+  });
   const errors = diagnostics.filter((one) => one.severity === "error");
   const told = errors.slice(0, maxErrors).map((one) => renderDiagnostic(one, texts));
   return errors.length > maxErrors ? [...told, `and ${errors.length - maxErrors} errors more`] : told;

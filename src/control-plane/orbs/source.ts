@@ -1,4 +1,4 @@
-import type { OrbSource } from "../../config/orb-source.ts";
+import { firstOf, type OrbSource } from "../../config/orb-source.ts";
 import { newestFirst, resolveVersion } from "../../orbs/versions.ts";
 import type { Context } from "../context.ts";
 import { liveVersions, orbText } from "../store/orbs.ts";
@@ -18,8 +18,12 @@ export async function resolveOrb(
   return versions.find(({ version }) => version === resolved);
 }
 
-/** What is published here, as the compiler asks for orbs. */
-export function registryOrbs(context: Context): OrbSource {
+/** What is published here, and then whatever else this control plane knows, as the compiler asks for orbs. */
+export function allOrbs(context: Context): OrbSource {
+  return firstOf([registryOrbs(context), ...(context.orbs ? [context.orbs] : [])]);
+}
+
+function registryOrbs(context: Context): OrbSource {
   const { store, clock } = context;
   return {
     async find(reference) {

@@ -2,6 +2,7 @@ import { hashToken } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import type { NewPipeline } from "../control-plane.ts";
 import { ControlPlaneError } from "../errors.ts";
+import { allOrbs } from "../orbs/source.ts";
 import { appendEvents } from "../store/events.ts";
 import {
   findPipeline,
@@ -141,7 +142,14 @@ async function compile(
 ): Promise<NewPipeline["config"]> {
   if (!context.compile)
     throw new ControlPlaneError("unavailable", "nothing compiles configs here, so that no pipeline can be continued");
-  const result = await context.compile({ text: source, parameters, vcs, project, pipeline: { id, number } });
+  const result = await context.compile({
+    text: source,
+    parameters,
+    vcs,
+    project,
+    pipeline: { id, number },
+    orbs: allOrbs(context),
+  });
   if ("errors" in result)
     throw new ControlPlaneError("bad-request", `the config to go on with has errors:\n${result.errors}`);
   if (result.compiled.setup)

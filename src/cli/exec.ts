@@ -54,7 +54,7 @@ function append(text: string, previous: string[] = []): string[] {
 }
 
 function collectEnv(cli: Cli): typeof collect {
-  return (text: string, previous: Record<string, string> = {}) => {
+  return (text, previous) => {
     if (text.includes("=")) return collect(text, previous);
     const value = cli.io.env[text];
     if (value === undefined)

@@ -15,8 +15,10 @@ import { createPipeline } from "./pipelines/create.ts";
 import { expireLockWaits } from "./pipelines/expire-lock-waits.ts";
 import { expireLeases, refreshLeases } from "./queue/leases.ts";
 import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
+import { retireClass } from "./queue/retire.ts";
 import { readOutputOfTask } from "./records/output.ts";
-import { insertClassToken, putResourceClass, resourceClassExists } from "./store/access.ts";
+import { prune } from "./retention/prune.ts";
+import { classesWithPrefix, insertClassToken, putResourceClass, resourceClassExists } from "./store/access.ts";
 import { openStore } from "./store/store.ts";
 import { watchPipeline } from "./watch/watch.ts";
 
@@ -65,6 +67,9 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     approve: (jobId, by) => approveJob(context, jobId, by),
     artifacts: (pipelineId) => listArtifacts(context, pipelineId),
     stepOutput: (taskId, step) => readOutputOfTask(store.db, taskId, step),
+    resourceClasses: (prefix) => classesWithPrefix(store.db, prefix),
+    retireResourceClass: (name, reason) => retireClass(context, name, reason),
+    prune: (retention, signal) => prune(context, retention, signal),
     close: async ({ graceMs }) => {
       closing.abort(new ControlPlaneError("unavailable", "the control plane is closing"));
       await closeServer(server, clock, graceMs);

@@ -29,7 +29,8 @@ function agentOf(object: OwnedObject): string {
   return object.labels[agentLabel] ?? "";
 }
 
-async function answers(socketPath: string): Promise<boolean> {
+/** Whether somebody serves this socket. */
+export async function answers(socketPath: string): Promise<boolean> {
   const socket = connect(socketPath);
   return await new Promise<boolean>((resolve) => {
     socket.once("connect", () => resolve(true)).once("error", () => resolve(false));

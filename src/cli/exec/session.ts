@@ -11,6 +11,7 @@ import { CommandError, exitCode, type Io } from "../io.ts";
 import { routeLocally } from "./classes.ts";
 import { watchEngine } from "./engine-watch.ts";
 import { findEngine } from "./find-engine.ts";
+import { retireDeadRuns, tidyUp } from "./housekeeping.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { openWorkingTree } from "./working-tree.ts";
 
@@ -71,6 +72,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     options.onEvent?.(event);
   };
   const agent = await startAgent({ controlPlane, engine, info, name, socketPath, env, onEvent });
+  const ownClass = queueOf(name);
+  const runs = { classPrefix: queueOf(prefix), ownClass, runtimeDirectory };
+  const retired = retireDeadRuns(controlPlane, runs).catch(() => undefined);
+  const tidying = tidyUp(controlPlane, systemClock);
   const hurry = (reason: string) => {
     void agent.stop(reason);
     // The second time it does not wait.
@@ -84,7 +89,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     settle: async () => {
       await agent.drain();
       begin();
-      await swept;
+      await Promise.all([swept, tidying.finish()]);
     },
     hurry: () => hurry("hurried"),
     artifactsDirectory: (pipelineNumber) => existing(join(dataDirectory, "artifacts", String(pipelineNumber))),
@@ -92,6 +97,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       closing.abort();
       // Where the run ended as it should, the agent is closed already.
       await agent.stop("the session is over");
+      await Promise.all([retired, tidying.stop()]);
+      await controlPlane.retireResourceClass(ownClass, "the run is over").catch(() => undefined);
       await controlPlane.close({ graceMs: 0 });
       await rm(socketPath, { force: true });
     },
@@ -133,10 +140,9 @@ async function startAgent({
   onEvent,
 }: AgentParts): Promise<LaunchAgent> {
   const queue = queueOf(name);
-  const [address] = await Promise.all([
-    controlPlane.listen({ socketPath }),
-    controlPlane.putResourceClass({ name: queue }),
-  ]);
+  // In this order: a class whose socket nobody serves is a dead run's.
+  const address = await controlPlane.listen({ socketPath });
+  await controlPlane.putResourceClass({ name: queue });
   const token = await controlPlane.createToken(queue, "exec");
   return startLaunchAgent({
     api: { baseUrl: address.url, socketPath, token },

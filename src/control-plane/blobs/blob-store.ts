@@ -14,6 +14,8 @@ export interface BlobStore {
   open(blob: StoredBlob, onCorrupt: () => void): Promise<Readable | undefined>;
   /** What is gone is fine. */
   remove(key: string): Promise<void>;
+  /** All whose keys begin with this and a `/`. */
+  removeBelow(prefix: string): Promise<void>;
   /** Where the bytes lie on this machine. */
   file(key: string): string;
 }

@@ -30,6 +30,7 @@ export async function openBlobDirectory(root: string): Promise<BlobStore> {
     },
     open: (blob, onCorrupt) => openChecked(file(blob.key), blob, onCorrupt),
     remove: async (key) => await rm(file(key), { force: true }),
+    removeBelow: async (prefix) => await rm(file(prefix), { recursive: true, force: true }),
   };
 }
 

@@ -15,6 +15,16 @@ export async function resourceClassExists(db: Db, name: string): Promise<boolean
   );
 }
 
+export async function classesWithPrefix(db: Db, prefix: string): Promise<string[]> {
+  const rows = await db.selectFrom("resource_class").select("name").execute();
+  return rows.map(({ name }) => name).filter((name) => name.startsWith(prefix));
+}
+
+/** With its tokens. */
+export async function deleteResourceClass(db: Db, name: string): Promise<void> {
+  await db.deleteFrom("resource_class").where("name", "=", name).execute();
+}
+
 export async function insertClassToken(db: Db, row: NewRow<"class_token">): Promise<void> {
   await db.insertInto("class_token").values(row).execute();
 }

@@ -102,3 +102,27 @@ export async function setAcked(
     .onConflict((conflict) => conflict.columns(["task_id", "attempt", "lane"]).doUpdateSet({ acked }))
     .execute();
 }
+
+/** Pipelines that have not ended, and have a task in this queue. */
+export async function openPipelinesOfQueue(db: Db, queue: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom("pipeline")
+    .select("id")
+    .where("ended_ms", "is", null)
+    .where("id", "in", db.selectFrom("task").select("pipeline_id").where("queue", "=", queue))
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+export async function runningTasksOf(
+  db: Db,
+  { pipelineId, queue }: { pipelineId: string; queue: string },
+): Promise<Pick<Row<"task">, "id" | "attempt">[]> {
+  return await db
+    .selectFrom("task")
+    .select(["id", "attempt"])
+    .where("pipeline_id", "=", pipelineId)
+    .where("queue", "=", queue)
+    .where("status", "=", "running")
+    .execute();
+}

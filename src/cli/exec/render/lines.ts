@@ -16,7 +16,7 @@ export class LineSplitter {
       lines.push(this.#rest);
       this.#rest = "";
     }
-    return lines.map(lastState);
+    return lines.some((line) => line.includes("\r")) ? lines.map(lastState) : lines;
   }
 
   /** What stands without a newline at the end. */

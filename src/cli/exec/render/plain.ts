@@ -17,18 +17,25 @@ interface PlainOptions {
 export function plainView(options: PlainOptions): View {
   const { stdout, style } = options;
   const splitters = new Map<string, LineSplitter>();
-  const print = (label: string, text: string) => void stdout.write(`${style(`[${label}]`, "dim")} ${text}\n`);
+  // All lines in one write: a call of the system for each would take longer than everything else together.
+  const print = (label: string, text: string) => {
+    const prefix = `${style(`[${label}]`, "dim")} `;
+    stdout.write(`${prefix}${text.replaceAll("\n", `\n${prefix}`)}\n`);
+  };
+  const printLines = (label: string, lines: string[]) => {
+    if (lines.length > 0) print(label, sane(lines.join("\n"), options));
+  };
 
   const output = (event: Extract<WatchEvent, { type: "output" }>, label: string) => {
     const key = `${event.taskId}:${event.step}`;
     let splitter = splitters.get(key);
     if (!splitter) splitters.set(key, (splitter = new LineSplitter()));
-    for (const line of splitter.push(Buffer.from(event.data, "base64"))) print(label, sane(line, options));
+    printLines(label, splitter.push(Buffer.from(event.data, "base64")));
   };
 
   const stepEnded = (event: Extract<WatchEvent, { type: "step-ended" }>, label: string, job: JobModel) => {
     const key = `${event.taskId}:${event.step}`;
-    for (const line of splitters.get(key)?.end() ?? []) print(label, sane(line, options));
+    printLines(label, splitters.get(key)?.end() ?? []);
     splitters.delete(key);
     const trouble = outcomeText(event.outcome);
     const name = job.tasks.get(event.taskId)?.steps.get(event.step)?.name ?? "step";

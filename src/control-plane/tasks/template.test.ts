@@ -210,3 +210,35 @@ function tryTask(body: CompiledJob) {
     throw error;
   }
 }
+
+describe("what a job says and nothing here heeds", () => {
+  test("is told by a first step that does not fail", () => {
+    const { work } = task({
+      machine: { image: "ubuntu-2204:current", docker_layer_caching: true },
+      circleci_ip_ranges: true,
+      retention: { caches: "3d" },
+      resource_class: "arm.medium",
+      steps: [{ run: "true" }, { deploy: "once" }],
+    });
+
+    const [told, ...steps] = work.steps;
+    expect(told).toMatchObject({ type: "unsupported", fails: false });
+    for (const word of ["circleci_ip_ranges", "retention", "docker_layer_caching", "ubuntu-2204:current", "arm.medium"])
+      expect(told).toMatchObject({ reason: expect.stringContaining(word) });
+    expect(steps).toMatchObject([{ command: "true" }, { command: "once" }]);
+  });
+
+  test("leaves the steps of other nodes as they are", () => {
+    const body: Partial<CompiledJob> = {
+      machine: true,
+      circleci_ip_ranges: true,
+      parallelism: 2,
+      steps: [{ deploy: "once" }, { run: "true" }],
+    };
+
+    expect(task(body, 1).work.steps.map(({ type, name }) => `${type} ${name}`)).toEqual([
+      "unsupported What is different from CircleCI here",
+      "run true",
+    ]);
+  });
+});

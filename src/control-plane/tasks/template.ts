@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { CompiledJob } from "../../config/compiled.ts";
 import { ContainerSpec, type Step, Task, Work } from "../../protocol/task.ts";
 import type { NewPipeline, Route } from "../control-plane.ts";
+import { differencesStep } from "./differences.ts";
 import { jobEnvironment } from "./environment.ts";
 import { readImages } from "./images.ts";
 import { MalformedJob } from "./malformed.ts";
@@ -54,6 +55,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
   const workingDirectory = keys.working_directory ?? defaultWorkingDirectory;
   const total = keys.parallelism ?? 1;
   const own = keys.environment ?? {};
+  const differences = differencesStep(body, resourceClass);
   const environment = jobEnvironment({ pipeline, workflow, job, workingDirectory, total, own });
   return {
     queue: route.queue,
@@ -62,7 +64,9 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       workflow: { id: workflow.id, name: workflow.name },
       pipeline: { id: pipeline.id, number: pipeline.number },
       total,
-      firstNodeOnly: keys.steps.flatMap((step, index) => (stepType(step) === "deploy" ? [index] : [])),
+      firstNodeOnly: keys.steps.flatMap((step, index) =>
+        stepType(step) === "deploy" ? [differences.length + index] : [],
+      ),
       container: {
         resourceClass: resourceClass ?? route.defaultClass ?? route.queue,
         executor,
@@ -77,7 +81,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
         secrets: secretsOf(pipeline),
         workingDirectory,
         ...(keys.shell ? { shell: keys.shell } : {}),
-        steps: keys.steps.map((step, index) => readStep(step, index + 1)),
+        steps: [...differences, ...keys.steps.map((step, index) => readStep(step, index + 1))],
         maxRunTimeMs: route.maxRunTimeMs,
         killGraceMs,
         workspaceBytes: route.limits.workspaceBytes,

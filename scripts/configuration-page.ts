@@ -16,6 +16,11 @@ export async function configurationPage(): Promise<string> {
     "config graph",
     "config pack",
     "config explain",
+    "orb pack",
+    "orb validate",
+    "orb publish",
+    "orb list",
+    "orb source",
   ];
   const helps = await Promise.all(["", ...commands].map(help));
   return [

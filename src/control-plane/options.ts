@@ -16,7 +16,8 @@ export const Options = z.object({
     .default(8080)
     .describe("port to serve HTTP on; 0: any free one"),
   COFFERDAM_ORB_REGISTRY: z
-    .union([z.literal("none"), z.url({ protocol: /^https?$/ })])
+    .string()
+    .refine((url) => url === "none" || (/^https?:/.test(url) && URL.canParse(url)), "neither an http address nor none")
     .default("https://circleci.com")
     .describe("registry of orbs that are not published here: published orbs may import them; none: nowhere"),
   COFFERDAM_LOG_LEVEL: z

@@ -29,7 +29,7 @@ export function orbFields(context: Context): { query: Fields; mutation: Fields }
       orbs: field(Page, (page) => connection(context, page)),
       registryNamespace: field(Name, async ({ name }) => {
         if ((await countOrbs(context.store.db, context.clock.now(), name)) === 0) return null;
-        return { name, orbs: field(Page, (page) => connection(context, { ...page, namespace: name })) };
+        return { id: name, name, orbs: field(Page, (page) => connection(context, { ...page, namespace: name })) };
       }),
     },
     mutation: {
@@ -62,16 +62,35 @@ function orbFieldsOf(context: Context, { namespace, name }: OrbName): Fields {
     const sorted = rows.sort((one, other) => newestFirst(one.version, other.version));
     return sorted.slice(0, count).map((row) => versionFields(context, row));
   });
-  return { name: `${namespace}/${name}`, namespace: { name: namespace }, isPrivate: true, versions };
+  const full = `${namespace}/${name}`;
+  return {
+    // Whoever gives an orb's id back names the orb, and names never change.
+    id: full,
+    name: full,
+    namespace: { name: namespace },
+    createdAt: async () => {
+      const rows = await liveVersions(context.store.db, { namespace, name }, context.clock.now());
+      return dateOf(Math.min(...rows.map(({ published_ms }) => published_ms)));
+    },
+    isPrivate: true,
+    // Neither is kept here; clients that ask for them do not fail for it.
+    categories: [],
+    statistics: null,
+    versions,
+  };
 }
 
 function versionFields(context: Context, row: Row<"orb_version">): Fields {
   return {
     id: row.id,
     version: row.version,
-    createdAt: new Date(row.published_ms).toISOString(),
+    createdAt: dateOf(row.published_ms),
     source: async () => (await orbText(context.store.db, row.hash)) ?? null,
   };
+}
+
+function dateOf(ms: number): string | null {
+  return Number.isFinite(ms) ? new Date(ms).toISOString() : null;
 }
 
 /** A page of orbs. Its cursors are their names. */

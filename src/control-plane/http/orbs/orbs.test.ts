@@ -183,6 +183,44 @@ describe("asking", () => {
     });
   });
 
+  test("what CircleCI's own command line asks for is there", async () => {
+    await using orbs = await registry();
+    await orbs.publish("acme/tools@1.0.0", orbOf("x"));
+    orbs.pass(1000);
+    await orbs.publish("acme/tools@1.1.0", orbOf("y"));
+    const statistics = "statistics { last30DaysBuildCount, last30DaysProjectCount, last30DaysOrganizationCount }";
+    const info = `query($orbVersionRef: String!) { orbVersion(orbVersionRef: $orbVersionRef) {
+      id version orb { id createdAt name namespace { name } categories { id name } ${statistics} versions(count: 200) { createdAt version } }
+      source createdAt } }`;
+    const list = `query ListOrbs ($after: String!, $certifiedOnly: Boolean!) { orbs(first: 20, after: $after, certifiedOnly: $certifiedOnly) {
+      totalCount, edges { cursor node { name ${statistics} versions(count: 1) { version, source } } } pageInfo { hasNextPage } } }`;
+    const exists = `query ($name: String!, $namespace: String) { orb(name: $name) { id isPrivate } registryNamespace(name: $namespace) { id } }`;
+
+    const answers = await Promise.all([
+      orbs.ask(info, { orbVersionRef: "acme/tools@1" }),
+      orbs.ask(list, { after: "", certifiedOnly: false }),
+      orbs.ask(exists, { name: "acme/tools", namespace: "acme" }),
+    ]);
+
+    expect(answers.map(({ status, json }) => ({ status, json }))).toMatchObject([
+      {
+        status: 200,
+        json: {
+          data: {
+            orbVersion: {
+              version: "1.1.0",
+              orb: { name: "acme/tools", createdAt: "2023-11-14T22:13:20.000Z", versions: [{}, { version: "1.0.0" }] },
+              source: orbOf("y"),
+              createdAt: "2023-11-14T22:13:21.000Z",
+            },
+          },
+        },
+      },
+      { json: { data: { orbs: { totalCount: 1, edges: [{ node: { versions: [{ source: orbOf("y") }] } }] } } } },
+      { json: { data: { orb: { isPrivate: true }, registryNamespace: { id: "acme" } } } },
+    ]);
+  });
+
   test("a token is wanted, in any of the ways in which CircleCI's clients send it", async () => {
     await using orbs = await registry();
     const { agent, token: ofClass } = orbs.plane;

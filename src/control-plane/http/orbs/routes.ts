@@ -9,8 +9,8 @@ const bodyLimit = 8 * 1024 * 1024;
 const Question = z.object({ query: z.string(), variables: z.record(z.string(), z.unknown()).nullish() });
 
 /**
- * The orb registry, in the GraphQL that CircleCI's own registry speaks: so the same client asks both, an orb is one call, and CircleCI's
- * command line of version 0 works. Like there, what is wrong with a question is said in an answer with status 200.
+ * The orb registry, in the GraphQL that CircleCI's own registry speaks: so the same client asks both, an orb is one call, and what
+ * CircleCI's command line of version 0 asks about orbs is answered. Like there, what is wrong with a question is said in an answer with status 200.
  */
 export function orbRoutes(server: FastifyInstance, context: Context): void {
   server.post("/graphql-unstable", { bodyLimit }, async (request) => {

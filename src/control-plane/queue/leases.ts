@@ -4,6 +4,7 @@ import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
 import { maxAttempts, type TaskState } from "../pipelines/state.ts";
 import { isTaskEnd } from "../pipelines/status.ts";
+import { type Attempt, closeOpenSteps } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { findTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
@@ -53,10 +54,15 @@ async function takeAway(
   unit: Unit,
   { task, message }: { task: Row<"task">; message: string },
 ): Promise<void> {
+  await closeOpenSteps(unit, attemptOf(task), context.clock.now());
   const event = { type: "task-lost", task: task.id, attempt: task.attempt, begun: task.begun === 1, message } as const;
   await applyEvent(context, unit, task.pipeline_id, event);
   const after = await findTask(unit.db, task.id);
   if (after && isTaskEnd(after.status as TaskState["status"])) await updateTask(unit.db, task.id, { fenced: 1 });
+}
+
+function attemptOf(task: Row<"task">): Attempt {
+  return { pipelineId: task.pipeline_id, jobId: task.job_id, taskId: task.id, attempt: task.attempt };
 }
 
 /** An agent gives its task back. Throws ControlPlaneError: `not-found` when it is over, `no-more-attempts` when that was its last try. */
@@ -82,6 +88,7 @@ export async function failTask(context: Context, task: Row<"task">, message: str
   await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
     if (now?.attempt !== task.attempt) throw staleAttempt(task.id, task.attempt);
+    await closeOpenSteps(unit, attemptOf(now), context.clock.now());
     const status = "infrastructure_fail";
     const event = {
       type: "task-ended",

@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
 import { leaseMs } from "../queue/leases.ts";
-import { appendEvents, type NewEvent, type OutputPiece } from "../store/events.ts";
+import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { ackedOf, findTask, setAcked, updateTask } from "../store/tasks.ts";
@@ -86,6 +86,7 @@ async function store(context: Context, unit: Unit, { task, lane, fresh }: Fresh)
   await updateTask(unit.db, task.id, { begun: begun ? 1 : 0, ...budget.columns, ...lease });
   const ended = fresh.map(({ record }) => record).find((record) => record.type === "task-ended");
   if (!ended) return;
+  await closeOpenSteps(unit, { ...ids, pipelineId: task.pipeline_id, attempt: task.attempt }, context.clock.now());
   const { status, message } = ended;
   const words = message === undefined ? {} : { message };
   const event = { type: "task-ended", task: task.id, attempt: task.attempt, status, begun, ...words } as const;

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { topics } from "../topics.ts";
 import type { NewRow, Row } from "./schema.ts";
@@ -65,6 +66,43 @@ export async function readEvents(
     .limit(options.limit);
   if (!options.output) query = query.where("type", "!=", "output");
   return await query.execute();
+}
+
+export interface Attempt {
+  pipelineId: string;
+  jobId: string;
+  taskId: string;
+  attempt: number;
+}
+
+/**
+ * Ends, in the story, the steps of an attempt that begun and were never ended: services that lived as long as the task, and what a
+ * dead agent can no longer say.
+ */
+export async function closeOpenSteps(unit: Unit, attempt: Attempt, atMs: number): Promise<void> {
+  const { pipelineId, jobId, taskId } = attempt;
+  const rows = await unit.db
+    .selectFrom("event")
+    .select(["type", "step"])
+    .where("task_id", "=", taskId)
+    .where("attempt", "=", attempt.attempt)
+    // In the very words of the index, which is used only then.
+    .where(sql<boolean>`type in ('step-started', 'step-ended')`)
+    .orderBy("seq")
+    .execute();
+  const open = new Set<number>();
+  for (const { type, step } of rows) {
+    if (step === null) continue;
+    if (type === "step-started") open.add(step);
+    else open.delete(step);
+  }
+  const outcome = { kind: "canceled" } as const;
+  const told = [...open].map((step) => ({ type: "step-ended" as const, jobId, taskId, step, outcome, atMs }));
+  await appendEvents(
+    unit,
+    pipelineId,
+    told.map((event) => ({ told: event, attempt: attempt.attempt })),
+  );
 }
 
 export interface StepKey {

@@ -93,6 +93,24 @@ describe("records", () => {
     expect(story.filter((event) => event.type === "step-started").map((event) => event.step)).toEqual([0, 100]);
   });
 
+  test("end with their task: a step that was still open is told as canceled", async () => {
+    await using plane = await temporaryControlPlane();
+    const held = await heldTask(plane);
+    await held.sendFrom(1, [
+      started(100),
+      started(101),
+      { type: "step-ended", step: 100, outcome: { kind: "succeeded" }, atMs: 2 },
+    ]);
+
+    await held.sendFrom(4, [{ type: "task-ended", status: "success", atMs: 3 }]);
+
+    const told = await storyOf(plane.controlPlane, held.pipeline);
+    expect(told.filter((event) => event.type === "step-ended")).toMatchObject([
+      { step: 100, outcome: { kind: "succeeded" } },
+      { step: 101, outcome: { kind: "canceled" } },
+    ]);
+  });
+
   test("may come after the end of the task from the agent that ended it", async () => {
     await using plane = await temporaryControlPlane();
     const held = await heldTask(plane);

@@ -142,6 +142,12 @@ async function events(db: Kysely<unknown>, bytes: Dialectal["bytes"]): Promise<v
     .columns(["task_id", "attempt", "step", "seq"])
     .where(sql.ref("type"), "=", sql.lit("output"))
     .execute();
+  await db.schema
+    .createIndex("steps_of_task")
+    .on("event")
+    .columns(["task_id", "attempt", "seq"])
+    .where(sql<boolean>`type in ('step-started', 'step-ended')`)
+    .execute();
 }
 
 async function blobs(db: Kysely<unknown>): Promise<void> {

@@ -137,7 +137,7 @@ describe("a task", () => {
 
   test("knows which of the parallel ones it is, and deploys on the first one alone", () => {
     const body: Partial<CompiledJob> = {
-      machine: { image: "ubuntu" },
+      machine: true,
       parallelism: 3,
       steps: [{ run: "test" }, { deploy: "ship" }],
     };
@@ -218,14 +218,21 @@ describe("what a job says and nothing here heeds", () => {
       circleci_ip_ranges: true,
       retention: { caches: "3d" },
       resource_class: "arm.medium",
-      steps: [{ run: "true" }, { deploy: "once" }],
+      steps: [{ run: "true" }, { deploy: "once" }, { store_artifacts: { path: "a", when: "on_fail" } }],
     });
 
     const [told, ...steps] = work.steps;
     expect(told).toMatchObject({ type: "unsupported", fails: false });
-    for (const word of ["circleci_ip_ranges", "retention", "docker_layer_caching", "ubuntu-2204:current", "arm.medium"])
+    for (const word of [
+      "circleci_ip_ranges",
+      "retention",
+      "docker_layer_caching",
+      "ubuntu-2204:current",
+      "arm.medium",
+      "on_fail",
+    ])
       expect(told).toMatchObject({ reason: expect.stringContaining(word) });
-    expect(steps).toMatchObject([{ command: "true" }, { command: "once" }]);
+    expect(steps).toMatchObject([{ command: "true" }, { command: "once" }, { path: "a" }]);
   });
 
   test("leaves the steps of other nodes as they are", () => {

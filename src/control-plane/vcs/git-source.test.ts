@@ -80,6 +80,14 @@ describe("git source", () => {
     await expect(checkOut({ method: "full", vcs: whole })).rejects.toThrow(words);
   });
 
+  test("knows what another try would not change from what it may", async () => {
+    const missing = checkOut({ method: "full", vcs: { url: "file:///nonexistent/repo" } });
+    const unreachable = checkOut({ method: "full", vcs: { url: "https://127.0.0.1:1/x.git" } });
+
+    await expect(missing).rejects.toMatchObject({ code: "not-found" });
+    await expect(unreachable).rejects.toMatchObject({ code: "unavailable" });
+  });
+
   test("reads no repository of its own disk unless that is allowed", async () => {
     const request = { pipelineId: "p", method: "full", signal: AbortSignal.timeout(5_000) } as const;
     const source = gitSource({ directory: root });

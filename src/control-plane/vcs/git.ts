@@ -24,12 +24,17 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(code ?? signal ?? "ended"));
   });
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
-  if (code === 0) return stdout.trim();
+  const [stdout, stderr, exit] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  if (exit === 0) return stdout.trim();
   options.signal.throwIfAborted();
-  const words = withoutCredentials(stderr).trim().split("\n").slice(-3).join("; ") || `git ended with ${code}`;
-  throw new ControlPlaneError("unavailable", `could not ${withoutCredentials(options.what)}: ${words}`);
+  const words = withoutCredentials(stderr).trim().split("\n").slice(-3).join("; ") || `git ended with ${exit}`;
+  const code = refusals.test(words) ? "not-found" : "unavailable";
+  throw new ControlPlaneError(code, `could not ${withoutCredentials(options.what)}: ${words}`);
 }
+
+/** What git says when another try would be told the same, in its own words under LC_ALL=C. Everything else may be the network. */
+const refusals =
+  /not found|does not exist|does not appear to be a git repository|not exported|Authentication failed|could not read (Username|Password)|Permission denied|access denied/i;
 
 /** An address may carry a password; neither messages nor containers are to have it. */
 export function withoutCredentials(words: string): string {

@@ -37,7 +37,7 @@ export async function askRegistry<S extends z.ZodType>(
   try {
     const { status, text } = await ask({ url: endpoint, json: { query, variables }, headers, signal });
     if (status === 401 || status === 403) return forbidden(url, status, token);
-    if (status !== 200) return unavailable(url, `it answered ${status}`);
+    if (status !== 200) return unavailable(url, `it answered ${status}${wordsOf(text)}`);
     const answer = z.object({ data: schema.nullish(), errors: Errors }).safeParse(parseJson(text));
     if (!answer.success) return unavailable(url, "its answer is not what an orb registry answers");
     const { data, errors } = answer.data;
@@ -56,6 +56,12 @@ export function unavailable(url: string, why: string): RegistryRefusal {
 function forbidden(url: string, status: number, token: string | undefined): RegistryRefusal {
   const why = token === undefined ? "it wants a token, and none was given" : "it does not take this token";
   return { ok: false, reason: "forbidden", detail: `${url} answered ${status}: ${why}`, unreachable: false };
+}
+
+/** What an error's body says, where it is one of those that name a message. */
+function wordsOf(text: string): string {
+  const body = z.object({ message: z.string().max(500) }).safeParse(parseJson(text));
+  return body.success ? `, ${body.data.message}` : "";
 }
 
 function parseJson(text: string): unknown {

@@ -74,6 +74,11 @@ test("the registry's refusals are told apart", async () => {
   expect(await registry.find({ ...reference, name: "tol" })).toMatchObject({ reason: "no-such-orb" });
   respond = () => ({ status: 403, text: "" });
   expect(await registry.find(reference)).toMatchObject({ reason: "forbidden" });
+  respond = () => ({ status: 404, text: '{"message":"nothing here"}' });
+  expect(await registry.find(reference)).toMatchObject({
+    reason: "unavailable",
+    detail: `${url} could not be asked: it answered 404, nothing here`,
+  });
   respond = () => ({ text: "<html>" });
   expect(await registry.find(reference)).toMatchObject({ reason: "unavailable" });
   respond = () => ({ status: 302, text: "", headers: { location: `${url}/elsewhere` } });

@@ -81,11 +81,10 @@ describe("git source", () => {
   });
 
   test("knows what another try would not change from what it may", async () => {
-    const missing = checkOut({ method: "full", vcs: { url: "file:///nonexistent/repo" } });
-    const unreachable = checkOut({ method: "full", vcs: { url: "https://127.0.0.1:1/x.git" } });
+    const checkingOut = (url: string) => checkOut({ method: "full", vcs: { url } });
 
-    await expect(missing).rejects.toMatchObject({ code: "not-found" });
-    await expect(unreachable).rejects.toMatchObject({ code: "unavailable" });
+    await expect(checkingOut("file:///nonexistent/repo")).rejects.toMatchObject({ code: "not-found" });
+    await expect(checkingOut("https://127.0.0.1:1/x.git")).rejects.toMatchObject({ code: "unavailable" });
   });
 
   test("reads no repository of its own disk unless that is allowed", async () => {

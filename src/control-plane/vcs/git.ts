@@ -27,8 +27,8 @@ export async function git(args: readonly string[], options: GitOptions): Promise
   const [stdout, stderr, exit] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   if (exit === 0) return stdout.trim();
   options.signal.throwIfAborted();
-  const words = withoutCredentials(stderr).trim().split("\n").slice(-3).join("; ") || `git ended with ${exit}`;
-  const code = refusals.test(words) ? "not-found" : "unavailable";
+  const words = withoutCredentials(stderr).trim().split("\n").slice(0, 3).join("; ") || `git ended with ${exit}`;
+  const code = refusals.test(stderr) ? "not-found" : "unavailable";
   throw new ControlPlaneError(code, `could not ${withoutCredentials(options.what)}: ${words}`);
 }
 

@@ -4,8 +4,6 @@ import { execCommand } from "./exec.ts";
 import { type Cli, CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
 import { orbCommand } from "./orb.ts";
 
-export type { Cli } from "./io.ts";
-
 /** Runs a command line, without the first two words of argv. Never throws, prints no stack trace. */
 export async function runCli(args: string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCode.success;

@@ -7,7 +7,6 @@
  * what all of them report; expression is the language inside of `when` and `<< >>`. compile-config.ts is the way through.
  */
 export { type CompileResult, compileConfig } from "./compile-config.ts";
-export type { CompileOptions } from "./compile-options.ts";
 export type * from "./compiled.ts";
 export { codes, type DiagnosticCode, warningCodes } from "./diagnostics/codes.ts";
 export type { Diagnostic } from "./diagnostics/diagnostic.ts";
@@ -19,8 +18,6 @@ export {
   type OrbReference,
   type OrbSource,
   type RegistryOrbReference,
-  type UrlOrbReference,
 } from "./orb-source.ts";
-export { pipelineValues } from "./pipeline-values.ts";
-export { type PrintOptions, printCompiled } from "./print/print.ts";
-export { type OrbCheckOptions, validateOrb } from "./validate-orb.ts";
+export { printCompiled } from "./print/print.ts";
+export { validateOrb } from "./validate-orb.ts";

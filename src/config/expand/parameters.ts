@@ -206,7 +206,3 @@ export function checkDefault(parameter: Parameter, here: Here): void {
 export function definitionFrame(here: Here, kind: string, name: string): Here {
   return enter(here, { kind: "definition", name: `${kind} '${name}'` });
 }
-
-export function textNode(value: string, at: Place): Node {
-  return { ...scalarNode(value, at), templated: false };
-}

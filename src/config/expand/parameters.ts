@@ -10,7 +10,6 @@ import {
   type Node,
   plain,
   type ScalarNode,
-  scalarNode,
 } from "../parse/node.ts";
 import { enter, type Here, report, type Scope } from "./pass.ts";
 import { resolve } from "./template/resolve.ts";

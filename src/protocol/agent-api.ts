@@ -105,6 +105,8 @@ export type WorkspaceLayers = z.infer<typeof WorkspaceLayers>;
 export const Continuation = z.object({
   configuration: z.string().max(4 * 1024 * 1024),
   parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
+  /** Chosen by a task, one a try of its own: after a broken connection the same one is answered as the first time. */
+  request: z.string().max(100).optional(),
 });
 export type Continuation = z.infer<typeof Continuation>;
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { configOf, jobEnds, storyOf, temporaryControlPlane } from "../../../test/fakes/temporary-control-plane.ts";
+import { agentApi } from "../../protocol/agent-api.ts";
 import { compileWith } from "../compile.ts";
 
 const path = "/api/v2/pipeline/continue";
@@ -50,6 +51,27 @@ describe("continuing a setup pipeline", () => {
     await using _plane = plane;
 
     expect(await goOn(json)).toMatchObject({ status, json: { message: expect.stringContaining(words) } });
+  });
+
+  test("takes a task's own request once, however often it is sent", async () => {
+    const { plane, setup } = await setUp();
+    await using _plane = plane;
+    const goOn = async (request: string) =>
+      await setup?.call("POST", agentApi.continue, { json: { configuration: next, request } });
+
+    expect(await goOn("one")).toMatchObject({ status: 200 });
+    expect(await goOn("one")).toMatchObject({ status: 200 });
+    expect(await goOn("two")).toMatchObject({ status: 409 });
+  });
+
+  test("is refused to a task of any other pipeline", async () => {
+    await using plane = await temporaryControlPlane({ compile: compileWith() });
+    await plane.start(configOf(["build"]));
+    const task = await plane.agent.claim(plane.token);
+
+    const answer = await task?.call("POST", agentApi.continue, { json: { configuration: next } });
+
+    expect(answer).toMatchObject({ status: 409, json: { message: expect.stringContaining("setup: true") } });
   });
 
   test("is refused once the pipeline is over", async () => {

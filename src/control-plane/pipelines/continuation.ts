@@ -20,6 +20,7 @@ import { planWorkflows, referenceOf } from "./plan.ts";
 export interface Continuation {
   configuration: string;
   parameters: Record<string, unknown>;
+  request?: string | undefined;
 }
 
 export const continuationVariable = "CIRCLE_CONTINUATION_KEY";
@@ -54,7 +55,13 @@ export async function continueByTask(
   const pipeline = await findPipeline(context.store.db, pipeline_id);
   if (!pipeline?.continuation_json)
     throw new ControlPlaneError("conflict", "only a pipeline whose config has `setup: true` can be continued");
+  if (continuation.request !== undefined && requestOf(pipeline) === continuation.request) return;
   await continuePipeline(context, pipeline, continuation);
+}
+
+/** Whose continuation it was. */
+function requestOf({ continuation_json }: Row<"pipeline">): string | undefined {
+  return (JSON.parse(continuation_json ?? "{}") as { request?: string }).request;
 }
 
 /**
@@ -65,7 +72,7 @@ export async function continueByTask(
 async function continuePipeline(
   context: Context,
   pipeline: Row<"pipeline">,
-  { configuration, parameters: given }: Continuation,
+  { configuration, parameters: given, request }: Continuation,
 ): Promise<void> {
   checkOpen(pipeline, context.clock.now());
   const remembered = JSON.parse(pipeline.continuation_json ?? "null") as Remembered;
@@ -87,7 +94,7 @@ async function continuePipeline(
       after: await takenPlaces(unit.db, pipeline.id),
     });
     const atMs = context.clock.now();
-    await setContinued(unit.db, pipeline.id, { atMs, source: configuration, config: JSON.stringify(config) });
+    await setContinued(unit.db, pipeline.id, { atMs, source: configuration, config: JSON.stringify(config), request });
     await insertPipelineParts(unit.db, draft.rows);
     const told = { type: "workflows-added", id: pipeline.id, atMs, workflows: draft.told } as const;
     await appendEvents(unit, pipeline.id, [{ told }]);

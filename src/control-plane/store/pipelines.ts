@@ -228,11 +228,11 @@ export async function pipelineOfContinuation(db: Db, hash: string): Promise<Row<
 export async function setContinued(
   db: Db,
   pipelineId: string,
-  { atMs, source, config }: { atMs: number; source: string; config: string },
+  { atMs, source, config, request }: { atMs: number; source: string; config: string; request: string | undefined },
 ): Promise<void> {
   await db
     .updateTable("pipeline")
-    .set({ continued_ms: atMs, source, config_json: config, continuation_json: "{}" })
+    .set({ continued_ms: atMs, source, config_json: config, continuation_json: JSON.stringify({ request }) })
     .where("id", "=", pipelineId)
     .execute();
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
@@ -57,7 +58,7 @@ async function answer(folder: string, options: ContinuationOptions): Promise<voi
 /** Why the pipeline was not continued, in words. */
 async function ask(folder: string, { channel, signal }: ContinuationOptions): Promise<string | undefined> {
   try {
-    const body = Buffer.from(JSON.stringify(readContinuation(folder)));
+    const body = Buffer.from(JSON.stringify({ ...readContinuation(folder), request: randomUUID() }));
     const send = async function* (): AsyncGenerator<Buffer, void, undefined> {
       yield body;
     };

@@ -16,6 +16,8 @@ export interface BlobStore {
   remove(key: string): Promise<void>;
   /** All whose keys begin with this and a `/`. */
   removeBelow(prefix: string): Promise<void>;
+  /** Half of a blob whose writer was killed goes, where nothing was written since `beforeMs`. */
+  removeAbandoned(beforeMs: number): Promise<void>;
   /** Where the bytes lie on this machine. */
   file(key: string): string;
 }

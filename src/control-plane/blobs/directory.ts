@@ -1,6 +1,6 @@
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -30,8 +30,18 @@ export async function openBlobDirectory(root: string): Promise<BlobStore> {
     },
     open: (blob, onCorrupt) => openChecked(file(blob.key), blob, onCorrupt),
     remove: async (key) => await rm(file(key), { force: true }),
+    removeAbandoned: (beforeMs) => removeOldFiles(incoming, beforeMs),
     removeBelow: async (prefix) => await rm(file(prefix), { recursive: true, force: true }),
   };
+}
+
+async function removeOldFiles(directory: string, beforeMs: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const file = join(directory, name);
+    // Gone meanwhile: its writer was done with it.
+    const stats = await stat(file).catch(() => undefined);
+    if (stats && stats.mtimeMs < beforeMs) await rm(file, { force: true });
+  }
 }
 
 function pathOf(root: string, key: string): string {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { readdir, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { configOf, jobEnds, storyOf, temporaryControlPlane } from "../../../test/fakes/temporary-control-plane.ts";
@@ -49,6 +50,17 @@ test("keeps the newest pipelines, and all that have not ended", async () => {
   expect(existsSync(join(data, `artifacts/${kept?.number}`))).toBe(true);
   await held?.finish();
   expect(jobEnds(await storyOf(plane.controlPlane, running.id))).toEqual({ build: "success" });
+});
+
+test("removes uploads whose writer was killed, and not those that are under way", async () => {
+  await using plane = await temporaryControlPlane();
+  const incoming = join(plane.directory, "data", "incoming");
+  for (const name of ["abandoned", "under-way"]) await writeFile(join(incoming, name), "half");
+  await utimes(join(incoming, "abandoned"), 0, 0);
+
+  await plane.controlPlane.prune({ keepPipelines: 2, maxAgeMs: 1e9, maxBytes: 1e9 }, new AbortController().signal);
+
+  expect(await readdir(incoming)).toEqual(["under-way"]);
 });
 
 test("ends what agents that are gone for good have left, and takes their class away", async () => {

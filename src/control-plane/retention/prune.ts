@@ -12,6 +12,8 @@ import { archivesToRemove } from "./archives.ts";
 
 /** So few that other writers, and this process, wait for milliseconds only. */
 const eventsAtOnce = 100;
+/** No upload writes nothing for so long. */
+const abandonedAfterMs = 24 * 60 * 60_000;
 
 /**
  * Removes what is over the limits, in small bites: stopped by the signal at any point, it goes on from there the next time.
@@ -22,6 +24,7 @@ export async function prune(context: Context, retention: Retention, signal: Abor
     if (signal.aborted) return;
     await removePipeline(context, pipeline, signal);
   }
+  await context.blobs.removeAbandoned(context.clock.now() - abandonedAfterMs);
   const archives = await storedArchives(context.store.db);
   for (const archive of archivesToRemove(archives, { ...retention, nowMs: context.clock.now() })) {
     if (signal.aborted) return;

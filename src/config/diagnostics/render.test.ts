@@ -44,7 +44,6 @@ test("a caret stands under its text behind tabs and far to the right", async () 
 test("control characters of a config reach no terminal", async () => {
   const text = 'version: 2.1\njobs:\n  build:\n    docker: [{image: a}]\n    steps: ["\\e[31m\\u202Ered"]\n';
 
-  // oxlint-disable-next-line no-control-regex
   expect(await rendered(text)).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202e]/u);
 });
 

@@ -75,6 +75,5 @@ function commonPointer(pointers: string[]): string {
 
 /** Configs are other people's text: no control character of theirs reaches a terminal. */
 function safe(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/gu, "\u{fffd}");
 }

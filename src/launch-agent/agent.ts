@@ -1,44 +1,26 @@
-import { randomBytes } from "node:crypto";
-import type { Engine, EngineInfo } from "../engine/engine.ts";
-import type { Clock } from "../lib/clock.ts";
+import type { EngineInfo } from "../engine/engine.ts";
 import type { Secret } from "../lib/secret.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
 import { type Capacity, Room } from "./claim/capacity.ts";
 import { claimTasks } from "./claim/loop.ts";
+import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
-import { errorFacts, type Log } from "./log.ts";
-import { type AgentEvent, defaultTimes, type TaskContext, type TaskTimes } from "./task/context.ts";
-import { ImageStore } from "./task/images.ts";
+import { errorFacts } from "./log.ts";
+import { label } from "./plan/labels.ts";
+import type { AgentEvent, TaskContext } from "./task/context.ts";
 import { settledWithin } from "./task/or-abort.ts";
-import { StartGate } from "./task/start-gate.ts";
-import { TaskAgentSource } from "./task/task-agent-source.ts";
 import { TaskRun } from "./task/task-run.ts";
 
-export interface LaunchAgentOptions {
+export interface LaunchAgentOptions extends GroundOptions {
   api: { baseUrl: string; socketPath?: string; token: Secret };
-  engine: Engine;
   /** What the caller has already asked the engine; asked here when not given. */
   engineInfo?: EngineInfo;
-  /** Unique among the agents of its class, and on its engine: what carries it in a label is this agent's. */
-  name: string;
-  hostname: string;
-  version: string;
+  /** What the caller has already laid, with the same options; laid here when not given. The agent's from now on. */
+  laid?: LaidGround;
   capacity: Capacity;
-  /** Reference of the image that brings the task agent. */
-  taskAgentImage: string;
-  clock: Clock;
-  newId: () => string;
-  /** 0 ≤ n < 1, for pauses. */
-  random?: () => number;
-  /** For nonces. */
-  randomBytes?: (count: number) => Uint8Array;
-  log: Log;
   onEvent?: (event: AgentEvent) => void;
   /** How long the control plane may hold a claim. */
   claimWaitMs?: number;
-  /** Container starts at once; one a core of the engine's host when not given. */
-  startsAtOnce?: number;
-  times?: Partial<TaskTimes>;
 }
 
 export interface LaunchAgent {
@@ -79,7 +61,7 @@ class Agent {
   readonly #draining = new AbortController();
   /** Ends what goes on behind the tasks: warming up, sweeping. */
   readonly #closing = new AbortController();
-  readonly #hurrying = new AbortController();
+  #laid: LaidGround | undefined;
   #stopReason: string | undefined;
 
   constructor(options: LaunchAgentOptions) {
@@ -91,11 +73,13 @@ class Agent {
     this.#ledger = new Ledger({
       engine: options.engine,
       agentName: options.name,
-      owns: (taskId, attempt) => this.#owns(taskId, attempt),
+      owns: (labels) => this.#owns(labels),
       now: () => clock.now(),
       log: options.log,
     });
-    const { engine, engineInfo } = options;
+    this.#laid = options.laid;
+    const { engine } = options;
+    const engineInfo = options.engineInfo ?? options.laid?.ground.info;
     this.ready = engineInfo ? Promise.resolve(engineInfo) : engine.info(this.#closing.signal);
     this.closed = this.#live();
   }
@@ -108,7 +92,7 @@ class Agent {
   async stop(reason: string): Promise<void> {
     const hurry = this.#stopReason !== undefined;
     this.#stopReason ??= reason;
-    if (hurry) this.#hurrying.abort(new Error(reason));
+    if (hurry) this.#laid?.hurrying.abort(new Error(reason));
     this.#draining.abort(new Error(reason));
     for (const run of this.#runs.keys()) run.cancel(reason, { hurry });
     await this.closed;
@@ -121,16 +105,20 @@ class Agent {
       log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
       const warmed = context.taskAgent.warm(this.#closing.signal);
       const swept = this.#sweepNowAndThen();
+      const { pool } = context;
+      const kept = pool.keep({ signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes });
       await this.#claim(context);
+      const closed = pool.close();
       while (this.#runs.size > 0) await Promise.all(this.#runs.values());
       this.#closing.abort(new Error("closing"));
-      await Promise.all([warmed, swept]);
+      await Promise.all([warmed, swept, kept, closed]);
       // Every removal was confirmed by the engine, but for those that failed.
-      if (context.leftovers.size > 0 && !this.#hurrying.signal.aborted) await this.#lastSweep();
+      if (context.leftovers.size > 0 && !context.hurry.aborted) await this.#lastSweep();
     } catch (error) {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
       this.#closing.abort(new Error("closing"));
+      await this.#laid?.pool.close();
       await this.#api.close();
     }
   }
@@ -163,6 +151,7 @@ class Agent {
       this.#runs.delete(run);
       place.release();
       this.#room.leavePlace();
+      context.pool.lookAfter();
     });
     this.#runs.set(run, done);
     // Claimed in the moment in which it was stopped.
@@ -170,32 +159,15 @@ class Agent {
   }
 
   #context(info: EngineInfo): TaskContext {
-    const { engine, clock, name, hostname, version } = this.#options;
-    const images = new ImageStore(engine, clock);
-    return {
-      api: this.#api,
-      engine,
-      info,
-      images,
-      taskAgent: new TaskAgentSource({ engine, images, reference: this.#options.taskAgentImage, clock }),
-      gate: new StartGate(this.#options.startsAtOnce ?? info.cpus),
-      agent: { name, hostname, version },
-      limits: { ...defaultTimes, ...this.#options.times },
-      clock,
-      random: this.#random,
-      randomBytes: this.#options.randomBytes ?? randomBytes,
-      log: this.#options.log,
-      hurry: this.#hurrying.signal,
-      leftovers: new Set(),
-      onEvent: this.#options.onEvent ?? (() => {}),
-    };
+    this.#laid ??= layGround(this.#options, info);
+    const { ground, pool } = this.#laid;
+    return { ...ground, api: this.#api, pool, onEvent: this.#options.onEvent ?? (() => {}) };
   }
 
-  #owns(taskId: string, attempt: string): boolean {
-    for (const { claim } of this.#runs.keys()) {
-      if (claim.task.id === taskId && String(claim.task.attempt) === attempt) return true;
-    }
-    return false;
+  #owns(labels: Readonly<Record<string, string>>): boolean {
+    const member = labels[label.member];
+    if (member !== undefined && this.#laid?.pool.owns(member)) return true;
+    return [...this.#runs.keys()].some((run) => run.owns(labels));
   }
 
   /** Never rejects. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Capacity } from "./claim/capacity.ts";
+import type { PoolOptions } from "./pool/pool.ts";
 
 const gibibyte = 1024 ** 3;
 
@@ -27,6 +28,24 @@ export const Options = z.object({
     .positive()
     .optional()
     .describe("cores for all tasks together; the host's by default"),
+  COFFERDAM_POOL_PER_SHAPE: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(1)
+    .describe("containers kept waiting for each shape of task that was seen; 0: none"),
+  COFFERDAM_POOL_TOTAL: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("containers kept waiting, all shapes together; one a core by default"),
+  COFFERDAM_POOL_MEMORY_BYTES: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .default(gibibyte)
+    .describe("memory for those that wait, at 64 MiB each"),
   COFFERDAM_TASK_AGENT_IMAGE: z
     .string()
     .min(1)
@@ -62,6 +81,14 @@ export function readOptions(
 
 function describeIssue(code: string, message: string): string {
   return code === "invalid_type" ? "is not set" : message;
+}
+
+export function poolOf(options: Options, host: { cpus: number }): Partial<PoolOptions> {
+  return {
+    perShape: options.COFFERDAM_POOL_PER_SHAPE,
+    total: options.COFFERDAM_POOL_TOTAL ?? host.cpus,
+    memoryBytes: options.COFFERDAM_POOL_MEMORY_BYTES,
+  };
 }
 
 export function capacityOf(options: Options, host: { cpus: number; memoryBytes: number }): Capacity {

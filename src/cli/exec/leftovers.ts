@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Engine, OwnedObject } from "../../engine/engine.ts";
 
 const agentLabel = "dev.cofferdam.agent";
-const roles = ["task", "service", "helper"];
+const roles = ["task", "service", "pool", "helper"];
 
 /**
  * Removes what runs of this user on this host left behind when they were killed. A run is alive while its socket answers;

@@ -48,14 +48,10 @@ const JobKeys = z.object({
 export function makeTemplate(options: TemplateOptions): { template: TaskTemplate; queue: string } {
   const { body, job, pipeline, workflow } = options;
   const keys = readKeys(body);
-  const resourceClass = keys.resource_class ?? undefined;
-  const executor = executorOf(body, resourceClass);
-  const route = options.route(resourceClass, executor);
-  if (!route) throw new MalformedJob(noSuchClass(resourceClass, executor));
-  const workingDirectory = keys.working_directory ?? defaultWorkingDirectory;
-  const total = keys.parallelism ?? 1;
+  const { container, route, total } = makeContainer(options);
+  const { workingDirectory } = container;
   const own = keys.environment ?? {};
-  const differences = differencesStep(body, resourceClass);
+  const differences = differencesStep(body, keys.resource_class ?? undefined);
   const environment = jobEnvironment({ pipeline, workflow, job, workingDirectory, total, own });
   return {
     queue: route.queue,
@@ -67,15 +63,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       firstNodeOnly: keys.steps.flatMap((step, index) =>
         stepType(step) === "deploy" ? [differences.length + index] : [],
       ),
-      container: {
-        resourceClass: resourceClass ?? route.defaultClass ?? route.queue,
-        executor,
-        images: executor === "docker" ? readImages(body.docker ?? [], pipeline.environment) : [],
-        limits: route.limits,
-        isolation: route.isolation,
-        network: route.network,
-        workingDirectory,
-      },
+      container,
       work: {
         environment,
         secrets: secretsOf(pipeline),
@@ -89,6 +77,32 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
       },
     },
   };
+}
+
+export interface ContainerOptions {
+  body: CompiledJob;
+  pipeline: Pick<NewPipeline, "environment">;
+  route: TemplateOptions["route"];
+}
+
+/** The container of each of a compiled job's tasks, and how many there are. Pure. Throws MalformedJob. */
+export function makeContainer(options: ContainerOptions): { container: ContainerSpec; route: Route; total: number } {
+  const { body, pipeline } = options;
+  const keys = readKeys(body);
+  const resourceClass = keys.resource_class ?? undefined;
+  const executor = executorOf(body, resourceClass);
+  const route = options.route(resourceClass, executor);
+  if (!route) throw new MalformedJob(noSuchClass(resourceClass, executor));
+  const container: ContainerSpec = {
+    resourceClass: resourceClass ?? route.defaultClass ?? route.queue,
+    executor,
+    images: executor === "docker" ? readImages(body.docker ?? [], pipeline.environment) : [],
+    limits: route.limits,
+    isolation: route.isolation,
+    network: route.network,
+    workingDirectory: keys.working_directory ?? defaultWorkingDirectory,
+  };
+  return { container, route, total: keys.parallelism ?? 1 };
 }
 
 function readKeys(body: CompiledJob): z.infer<typeof JobKeys> {

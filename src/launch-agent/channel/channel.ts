@@ -21,6 +21,8 @@ export interface ChannelOptions {
   writer: FrameWriter;
   /** 16 random bytes. */
   nonce: Uint8Array;
+  /** The marker is on its way already. */
+  markerSent?: boolean;
   task: { id: string; attempt: number };
   handlers: ChannelHandlers;
 }
@@ -42,7 +44,7 @@ export class Channel {
     this.#options = options;
     const marker = syncMarker(options.nonce);
     this.#sync = new SyncSearch(marker);
-    options.writer.raw(marker);
+    if (options.markerSent !== true) options.writer.raw(marker);
   }
 
   get greeted(): boolean {

@@ -37,6 +37,12 @@ export class Room {
     return this.#places;
   }
 
+  /** What the admitted tasks, and those that wait in line, leave of the memory. Below zero when they want more. */
+  get freeMemoryBytes(): number {
+    const waiting = this.#line.reduce((sum, { share }) => sum + share.memoryBytes, 0);
+    return this.#capacity.memoryBytes - this.#memoryBytes - waiting;
+  }
+
   /** Takes a place when there is one and nobody waits in line. Rejects with the signal's reason. */
   async takePlace(signal: AbortSignal): Promise<void> {
     while (this.#places >= this.#capacity.tasks || this.#line.length > 0) {

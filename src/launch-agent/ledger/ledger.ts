@@ -5,17 +5,17 @@ import { label, type Role } from "../plan/labels.ts";
 export interface LedgerOptions {
   engine: Engine;
   agentName: string;
-  /** Whether this process has a task under this id and attempt. Asked right before something is removed. */
-  owns: (taskId: string, attempt: string) => boolean;
+  /** Whether what carries these labels is in the hands of this process. Asked right before something is removed. */
+  owns: (labels: Readonly<Record<string, string>>) => boolean;
   now: () => number;
   log: Log;
 }
 
-const rolesOfTasks: readonly Role[] = ["task", "service"];
+const roles: readonly Role[] = ["task", "service", "pool"];
 
 /**
  * What this agent has on its engine, read back from the engine's labels and never remembered. An object of ours that no
- * task of this process owns is an orphan: its agent died. (A task that still runs could be adopted here instead.)
+ * task of this process owns, nor its pool is an orphan: its agent died. (A task that still runs could be adopted here instead.)
  * Other agents' objects are left alone until they are past their deadline.
  */
 export class Ledger {
@@ -46,9 +46,7 @@ export class Ledger {
 
   /** Containers first: a volume cannot go before what uses it. */
   async #list(signal: AbortSignal): Promise<OwnedObject[]> {
-    const lists = await Promise.all(
-      rolesOfTasks.map((role) => this.#options.engine.list({ [label.role]: role }, signal)),
-    );
+    const lists = await Promise.all(roles.map((role) => this.#options.engine.list({ [label.role]: role }, signal)));
     return lists.flat().toSorted((a, b) => Number(a.kind === "volume") - Number(b.kind === "volume"));
   }
 
@@ -57,7 +55,7 @@ export class Ledger {
   }
 
   #isOrphan(object: OwnedObject): boolean {
-    if (this.#options.owns(object.labels[label.task] ?? "", object.labels[label.attempt] ?? "")) return false;
+    if (this.#options.owns(object.labels)) return false;
     return this.#isOurs(object) || this.#isPastDeadline(object);
   }
 

@@ -7,11 +7,19 @@ export const label = {
   /** Milliseconds since the epoch: whoever finds it later than this may remove it. */
   deadline: "dev.cofferdam.deadline",
   role: "dev.cofferdam.role",
+  /** On what waits in the pool: its own name, so that its workspace tells whose it is. */
+  member: "dev.cofferdam.member",
+  /** On what waits in the pool: the hash of all that decides the container's shape. */
+  shape: "dev.cofferdam.shape",
   /** On the task-agent image: the command line that starts the task agent, as a JSON array. */
   argv: "dev.cofferdam.argv",
   /** On an image: a folder that is empty and belongs to the image's user, so a workspace there needs no other owner. */
   workspace: "dev.cofferdam.workspace",
 } as const;
 
-/** What an object is for. `shared` is the task agent's volume, which all agents of a host have together. */
-export type Role = "task" | "service" | "shared";
+/**
+ * What an object is for. `pool` was started before there was a task for it, and stays so when it has got one: which one
+ * that is, is known to its agent, and to the task agent inside. `shared` is the task agent's volume, which all agents of
+ * a host have together.
+ */
+export type Role = "task" | "service" | "pool" | "shared";

@@ -1,8 +1,9 @@
 import type { Account, ContainerPlan, Image, Workspace } from "../../engine/engine.ts";
-import type { ImageSpec, Task, Work } from "../../protocol/task.ts";
+import type { ContainerSpec, ImageSpec, Task, Work } from "../../protocol/task.ts";
 import { splitEnvironment } from "./environment.ts";
 import { label, type Role } from "./labels.ts";
 import { isProblem, type Problem } from "./problem.ts";
+import { shapeOf } from "./shape.ts";
 import { resolveWorkingDirectory, taskAgentPath } from "./working-directory.ts";
 
 export interface PlanInput {
@@ -41,40 +42,86 @@ const hostName = /^[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?$/i;
 
 /** The container in which the steps run. Pure; nothing in the task can make it wider than its class's limits say. */
 export function planTask(input: PlanInput): TaskPlan | Problem {
-  const { task, image, agent } = input;
+  const { task } = input;
   const spec = task.container;
-  if (image.architecture !== agent.architecture) return wrongArchitecture(primaryReference(task), input);
+  const made = planPrimary({ ...input, spec, name: containerName(task, 0), labels: labels(input, "task") });
+  if (isProblem(made)) return made;
+  const { primary, path } = made;
+  const image = splitEnvironment(input.image.environment).steps;
+  return {
+    primary,
+    work: {
+      ...task.work,
+      workingDirectory: spec.workingDirectory.startsWith("~/") ? spec.workingDirectory : path,
+      environment: { ...image, ...ownImage(spec)?.environment, ...task.work.environment },
+    },
+  };
+}
+
+export interface PoolInput extends Omit<PlanInput, "task"> {
+  spec: ContainerSpec;
+  /** Unique among all containers. */
+  id: string;
+  /** How long it may live at most, from now on. */
+  longestMs: number;
+}
+
+/** The same container, for a task that is still to come. Pure. */
+export function planWaiting(input: PoolInput): ContainerPlan | Problem {
+  const { spec, agent, nowMs, id, longestMs } = input;
+  const name = `cofferdam-pool-${id}`;
+  const made = planPrimary({ ...input, name, labels: {} });
+  if (isProblem(made)) return made;
+  const { primary } = made;
+  return {
+    ...primary,
+    labels: {
+      [label.agent]: agent.name,
+      [label.class]: spec.resourceClass,
+      [label.deadline]: String(nowMs + longestMs),
+      [label.role]: "pool" satisfies Role,
+      [label.member]: name,
+      [label.shape]: shapeOf(primary),
+    },
+  };
+}
+
+interface PrimaryInput extends Pick<PlanInput, "image" | "account" | "agent"> {
+  spec: ContainerSpec;
+  name: string;
+  labels: Record<string, string>;
+}
+
+function planPrimary(input: PrimaryInput): { primary: ContainerPlan; path: string } | Problem {
+  const { spec, image, agent } = input;
+  if (image.architecture !== agent.architecture) return wrongArchitecture(primaryReference(spec), input);
   if (spec.images.length > mostImages) return { problem: `more than ${mostImages} images in one job` };
   const names = localNames(spec.images);
   if (isProblem(names)) return names;
   const identity = identityOf(input);
   const directory = resolveWorkingDirectory(spec.workingDirectory, identity.account.home);
   if (isProblem(directory)) return directory;
-  const split = splitEnvironment(image.environment);
-  const environment = { ...split.container, ...identity.environment };
-  return {
-    primary: {
-      ...common(input, { role: "task", index: 0, environment }),
-      image: image.id,
-      entrypoint: agent.argv,
-      command: [],
-      ...(identity.user === undefined ? {} : { user: identity.user }),
-      // Where it starts tells the task agent what `~` is.
-      workingDirectory: directory.path,
-      ...(names.length > 0 ? { localNames: names } : {}),
-      network: spec.network === "none" ? { mode: "none" } : { mode: "bridge" },
-      workspace: {
-        ...workspace(task, directory.path, identity.account),
-        ...(isPrepared(image, identity, directory.path) && { prepared: true }),
-      },
-      shared: spec.executor === "docker" ? [{ volume: agent.volume, path: taskAgentPath }] : [],
+  const { path } = directory;
+  const primary: ContainerPlan = {
+    name: input.name,
+    labels: input.labels,
+    environment: { ...splitEnvironment(image.environment).container, ...identity.environment },
+    ...walls(spec),
+    image: image.id,
+    entrypoint: agent.argv,
+    command: [],
+    ...(identity.user === undefined ? {} : { user: identity.user }),
+    // Where it starts tells the task agent what `~` is.
+    workingDirectory: path,
+    ...(names.length > 0 ? { localNames: names } : {}),
+    network: spec.network === "none" ? { mode: "none" } : { mode: "bridge" },
+    workspace: {
+      ...workspace(spec, path, identity.account),
+      ...(isPrepared(image, identity, path) && { prepared: true }),
     },
-    work: {
-      ...task.work,
-      workingDirectory: spec.workingDirectory.startsWith("~/") ? spec.workingDirectory : directory.path,
-      environment: { ...split.steps, ...ownImage(task)?.environment, ...task.work.environment },
-    },
+    shared: spec.executor === "docker" ? [{ volume: agent.volume, path: taskAgentPath }] : [],
   };
+  return { primary, path };
 }
 
 interface Identity {
@@ -84,15 +131,15 @@ interface Identity {
   environment: Record<string, string>;
 }
 
-function identityOf(input: PlanInput): Identity {
-  if (input.task.container.isolation === "strict" && input.account.uid === 0) {
+function identityOf(input: PrimaryInput): Identity {
+  if (input.spec.isolation === "strict" && input.account.uid === 0) {
     return { account: nobody, user: `${nobody.uid}:${nobody.gid}`, environment: { HOME: nobody.home } };
   }
-  return { account: input.account, user: ownImage(input.task)?.user, environment: {} };
+  return { account: input.account, user: ownImage(input.spec)?.user, environment: {} };
 }
 
-function ownImage(task: Task): ImageSpec | undefined {
-  return task.container.executor === "docker" ? task.container.images[0] : undefined;
+function ownImage(spec: ContainerSpec): ImageSpec | undefined {
+  return spec.executor === "docker" ? spec.images[0] : undefined;
 }
 
 /** A service container: what its image runs, in the network of the primary one. `index` is its place in the config. */
@@ -103,7 +150,10 @@ export function planService(
   const { spec, index } = service;
   if (input.image.architecture !== input.agent.architecture) return wrongArchitecture(spec.image, input);
   return {
-    ...common(input, { role: "service", index, environment: spec.environment }),
+    name: containerName(input.task, index),
+    labels: labels(input, "service"),
+    environment: spec.environment,
+    ...walls(input.task.container),
     image: input.image.id,
     ...(spec.entrypoint === undefined ? {} : { entrypoint: spec.entrypoint }),
     ...(spec.command === undefined ? {} : { command: spec.command }),
@@ -113,19 +163,9 @@ export function planService(
   };
 }
 
-function common(
-  input: Omit<PlanInput, "account">,
-  what: { role: Role; index: number; environment: Record<string, string> },
-): Pick<ContainerPlan, "name" | "labels" | "environment" | "limits" | "isolation"> {
-  const { task } = input;
-  const { memoryBytes, cpus, pids, openFiles } = task.container.limits;
-  return {
-    name: containerName(task, what.index),
-    labels: labels(input, what.role),
-    environment: what.environment,
-    limits: { memoryBytes, cpus, pids, openFiles },
-    isolation: task.container.isolation,
-  };
+function walls(spec: ContainerSpec): Pick<ContainerPlan, "limits" | "isolation"> {
+  const { memoryBytes, cpus, pids, openFiles } = spec.limits;
+  return { limits: { memoryBytes, cpus, pids, openFiles }, isolation: spec.isolation };
 }
 
 function containerName(task: Pick<Task, "id" | "attempt">, index: number): string {
@@ -140,9 +180,14 @@ function labels(input: Omit<PlanInput, "account">, role: Role): Record<string, s
     [label.task]: task.id,
     [label.attempt]: String(task.attempt),
     [label.class]: task.container.resourceClass,
-    [label.deadline]: String(input.nowMs + task.work.maxRunTimeMs + deadlineSlackMs),
+    [label.deadline]: String(deadlineMs(task, input.nowMs)),
     [label.role]: role,
   };
+}
+
+/** When everybody may take for dead what this task has. Milliseconds since the epoch. */
+export function deadlineMs(task: Task, nowMs: number): number {
+  return nowMs + task.work.maxRunTimeMs + deadlineSlackMs;
 }
 
 /** Whether the image comes with this very workspace, owned by the user that the task runs as. */
@@ -150,8 +195,7 @@ function isPrepared(image: Image, identity: Identity, path: string): boolean {
   return identity.user === undefined && image.labels[label.workspace] === path;
 }
 
-function workspace(task: Task, path: string, account: Account): Workspace {
-  const { limits } = task.container;
+function workspace({ limits }: ContainerSpec, path: string, account: Account): Workspace {
   const owner = { uid: account.uid, gid: account.gid };
   return {
     path,
@@ -171,8 +215,8 @@ function localNames(images: readonly ImageSpec[]): string[] | Problem {
   };
 }
 
-function primaryReference(task: Task): string {
-  return task.container.images[0]?.image ?? "the task-agent image";
+function primaryReference(spec: ContainerSpec): string {
+  return spec.images[0]?.image ?? "the task-agent image";
 }
 
 function wrongArchitecture(reference: string, input: Pick<PlanInput, "image" | "agent">): Problem {

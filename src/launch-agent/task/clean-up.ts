@@ -1,9 +1,9 @@
 import { retryPauseMs } from "../api/retry.ts";
 import { errorFacts } from "../log.ts";
-import type { TaskContext } from "./context.ts";
+import type { Ground } from "./ground.ts";
 
 /** Removes what a task made, with a signal of its own. What the engine will not remove now is the ledger's work. */
-export async function removeContainers(names: readonly string[], context: TaskContext): Promise<void> {
+export async function removeContainers(names: readonly string[], context: Ground): Promise<void> {
   if (names.length === 0) return;
   const { clock, limits, hurry } = context;
   const patience = new AbortController();
@@ -23,7 +23,7 @@ export async function removeContainers(names: readonly string[], context: TaskCo
   removed.abort();
 }
 
-async function removeOne(name: string, context: TaskContext, patience: AbortSignal): Promise<void> {
+async function removeOne(name: string, context: Ground, patience: AbortSignal): Promise<void> {
   const { engine, clock, random, log, leftovers } = context;
   for (let failures = 0; ; failures++) {
     try {

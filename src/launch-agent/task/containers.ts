@@ -1,6 +1,8 @@
 import { type Attachment, type ContainerPlan, isEngineError } from "../../engine/engine.ts";
+import type { Member, Waiting } from "../pool/member.ts";
 import { removeContainers } from "./clean-up.ts";
 import type { TaskContext } from "./context.ts";
+import { orAbort } from "./or-abort.ts";
 
 /** The containers of one task: the one that the steps run in, and its services. Remembers all that may exist. */
 export class TaskContainers {
@@ -43,6 +45,33 @@ export class TaskContainers {
       }
       return id;
     });
+  }
+
+  /** One that waits becomes the steps' container, and this task's to remove. Undefined where it cannot be had after all. */
+  async adopt(member: Member): Promise<Waiting | undefined> {
+    this.#known.set(member.name, member.name);
+    try {
+      const waiting = await orAbort(member.ready, this.#signal);
+      this.#primary = waiting.id;
+      this.#mayRun = true;
+      return waiting;
+    } catch {
+      this.#signal.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  /** Whether the container of this name is, or was, this task's. */
+  knows(name: string): boolean {
+    return this.#known.has(name);
+  }
+
+  /** It does not run any more, and another one takes its place. Removes it; never rejects. */
+  async discardPrimary(): Promise<void> {
+    const id = this.#primary;
+    this.#primary = undefined;
+    this.#mayRun = false;
+    if (id !== undefined) await removeContainers([id], this.#context);
   }
 
   async startService(plan: ContainerPlan): Promise<{ id: string; attachment: Attachment }> {

@@ -15,6 +15,8 @@ export interface SessionOptions {
   task: Task;
   attachment: Attachment;
   nonce: Uint8Array;
+  /** The container has been greeted with this nonce. */
+  greeted?: boolean;
   blobs: BlobCalls;
   post: RecordRelayOptions["post"];
   signal: AbortSignal;
@@ -61,6 +63,7 @@ export class TaskSession {
       stdout: attachment.stdout,
       writer: this.#writer,
       nonce: options.nonce,
+      markerSent: options.greeted === true,
       task: options.task,
       handlers: {
         hello: () => {},

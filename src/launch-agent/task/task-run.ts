@@ -1,12 +1,17 @@
 import { type Attachment, type Exit, isEngineError } from "../../engine/engine.ts";
+import type { Work } from "../../protocol/task.ts";
 import type { Claim } from "../api/client.ts";
 import { isFenced } from "../api/failure.ts";
 import { errorFacts } from "../log.ts";
+import { label } from "../plan/labels.ts";
+import { deadlineMs } from "../plan/plan.ts";
+import type { Waiting } from "../pool/member.ts";
 import { LaunchLane } from "../relay/launch-lane.ts";
 import { RecordRelay } from "../relay/records.ts";
 import { TaskContainers } from "./containers.ts";
 import type { TaskContext } from "./context.ts";
 import { endOfDeath, endOfError, type TaskEnd } from "./end.ts";
+import { offerTask, silence } from "./hand-over.ts";
 import { keepLease } from "./heartbeat.ts";
 import { settledWithin } from "./or-abort.ts";
 import { reportEnd } from "./report.ts";
@@ -34,6 +39,9 @@ export class TaskRun {
   readonly #background: Promise<unknown>[] = [];
   readonly #containers: TaskContainers;
   #session: TaskSession | undefined;
+  /** Of a container that waited, and has not accepted the task yet: whatever becomes of it, the task can start elsewhere. */
+  #offered: TaskSession | undefined;
+  readonly #accepted = Promise.withResolvers<void>();
   #begun = false;
   #ended = false;
   #forced: { status: "canceled" | "timedout"; reason: string } | undefined;
@@ -48,6 +56,13 @@ export class TaskRun {
     });
     this.#lane = new LaunchLane(relay, context.clock);
     this.#containers = new TaskContainers(context, this.#abort.signal);
+  }
+
+  /** Whether what carries these labels is this run's. */
+  owns(labels: Readonly<Record<string, string>>): boolean {
+    const { id, attempt } = this.claim.task;
+    if (labels[label.task] === id && labels[label.attempt] === String(attempt)) return true;
+    return this.#containers.knows(labels[label.member] ?? "");
   }
 
   /** Runs it to its end. Never rejects. `admitted` resolves when there is room for it. */
@@ -101,20 +116,53 @@ export class TaskRun {
     const { task } = this.claim;
     const spun = await spinUp(task, this.#context, { lane: this.#lane, signal: this.#abort.signal });
     const hasServices = spun.images.length > 1;
-    await this.#startPrimary(spun, { handOver: !hasServices });
+    const waited = !hasServices && (await this.#startWaiting(spun));
+    if (!waited) await this.#startPrimary(spun, { handOver: !hasServices });
     if (hasServices) {
       await this.#startServices(spun);
       this.#session?.handOver(spun.work);
     }
     this.#lane.stepEnded(spinUpStep, { kind: "succeeded" });
     this.#background.push(this.#watchAcceptance());
+    if (!hasServices) this.#context.pool.expect(task.container, spun.primary);
+  }
+
+  /** In a container that waits for a task of this shape. False where there is none that takes this one over at once. */
+  async #startWaiting(spun: SpunUp): Promise<boolean> {
+    const { pool, clock } = this.#context;
+    const member = pool.take(spun.primary, deadlineMs(this.claim.task, clock.now()));
+    const adopting = member && this.#containers.adopt(member);
+    pool.yieldMemory();
+    const waiting = await adopting;
+    if (waiting) await this.#offer(waiting, spun.work);
+    if (!this.#begun) this.#emit("miss");
+    return this.#begun;
+  }
+
+  async #offer({ id, attachment, nonce }: Waiting, work: Work): Promise<void> {
+    const { clock } = this.#context;
+    const beganAt = clock.monotonic();
+    const session = this.#openSession(attachment, { nonce, greeted: true });
+    this.#offered = session;
+    const offer = { id, session, work, accepted: this.#accepted.promise, hasBegun: () => this.#begun };
+    if ((await offerTask(offer, this.#context)) === "refused") {
+      this.#session = undefined;
+      this.#offered = undefined;
+      this.#background.push(this.#containers.discardPrimary(), session.close());
+      return;
+    }
+    const tookMs = Math.round(clock.monotonic() - beganAt);
+    this.#started.resolve();
+    this.#emit("hit");
+    this.#lane.line(spinUpStep, `Container ${shortId(id)} was waiting, handed over in ${tookMs} ms`);
+    this.#background.push(this.#watchContainer(id));
   }
 
   async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
     const { clock } = this.#context;
     const beganAt = clock.monotonic();
     const id = await this.#containers.startPrimary(spun.primary, (attachment) => {
-      const session = this.#openSession(attachment);
+      const session = this.#openSession(attachment, { nonce: this.#context.randomBytes(16), greeted: false });
       if (options.handOver) session.handOver(spun.work);
     });
     this.#started.resolve();
@@ -124,22 +172,24 @@ export class TaskRun {
     this.#background.push(this.#watchContainer(id));
   }
 
-  #openSession(attachment: Attachment): TaskSession {
-    const session = new TaskSession({
+  #openSession(attachment: Attachment, greeting: { nonce: Uint8Array; greeted: boolean }): TaskSession {
+    const session: TaskSession = new TaskSession({
       task: this.claim.task,
       attachment,
-      nonce: this.#context.randomBytes(16),
+      ...greeting,
       blobs: this.#context.api.blobs(this.claim.token),
       post: (frames) => this.#post("task", frames),
       signal: this.#abort.signal,
       onAccepted: () => this.#onAccepted(),
       onReported: () => this.#finish({ kind: "reported" }),
-      onViolation: (violation) =>
-        this.#finish({ kind: "infrastructure", message: `task channel: ${violation.message}` }),
+      onViolation: (violation) => {
+        if (this.#offered !== session)
+          this.#finish({ kind: "infrastructure", message: `task channel: ${violation.message}` });
+      },
       onApiFailure: (error) => this.#onApiFailure(error),
     });
     this.#session = session;
-    this.#background.push(session.ended.then(() => this.#watchSilence()));
+    this.#background.push(session.ended.then(() => this.#watchSilence(session)));
     return session;
   }
 
@@ -170,6 +220,8 @@ export class TaskRun {
 
   #onAccepted(): void {
     this.#begun = true;
+    this.#offered = undefined;
+    this.#accepted.resolve();
     this.#emit("accepted");
     if (this.#forced) this.#session?.cancel(this.#forced.status, this.#forced.reason);
     this.#background.push(this.#watchRunTime());
@@ -219,7 +271,8 @@ export class TaskRun {
   }
 
   /** Output that ends while the container goes on: the attachment broke, and nobody hears the task any more. */
-  async #watchSilence(): Promise<void> {
+  async #watchSilence(session: TaskSession): Promise<void> {
+    if (this.#offered === session) return;
     await this.#sleep(this.#context.limits.drainMs);
     if (this.#ended || this.#abort.signal.aborted || this.#session?.saidEnd) return;
     this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the connection to the container broke" });
@@ -312,13 +365,11 @@ export class TaskRun {
     }
   }
 
-  /** A task is only given back when it surely did not begin: nothing runs any more, and all that it said is read. */
+  /** A task is only given back when it surely did not begin. */
   async #makeSure(): Promise<void> {
-    const { engine, limits, clock } = this.#context;
     const id = this.#containers.primary;
     if (!this.#containers.mayRun || id === undefined || !this.#session) return;
-    await settledWithin(engine.kill(id, new AbortController().signal), limits.drainMs, clock);
-    await settledWithin(this.#session.ended, limits.drainMs, clock);
+    await silence(id, this.#session, this.#context);
   }
 
   async #cleanUp(): Promise<void> {
@@ -343,7 +394,7 @@ export class TaskRun {
     return { taskId: id, attempt, atMs: this.#context.clock.monotonic() };
   }
 
-  #emit(type: "started" | "accepted" | "removed"): void {
+  #emit(type: "hit" | "miss" | "started" | "accepted" | "removed"): void {
     this.#context.onEvent({ type, ...this.#ids() });
   }
 }

@@ -1,0 +1,68 @@
+import { randomBytes } from "node:crypto";
+import type { Engine, EngineInfo } from "../engine/engine.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "./log.ts";
+import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
+import { defaultTimes, type Ground, type TaskTimes } from "./task/ground.ts";
+import { ImageStore } from "./task/images.ts";
+import { StartGate } from "./task/start-gate.ts";
+import { TaskAgentSource } from "./task/task-agent-source.ts";
+
+export interface GroundOptions {
+  engine: Engine;
+  /** Unique among the agents of its class, and on its engine: what carries it in a label is this agent's. */
+  name: string;
+  hostname: string;
+  version: string;
+  /** Reference of the image that brings the task agent. */
+  taskAgentImage: string;
+  clock: Clock;
+  newId: () => string;
+  /** 0 ≤ n < 1, for pauses. */
+  random?: () => number;
+  /** For nonces. */
+  randomBytes?: (count: number) => Uint8Array;
+  log: Log;
+  /** Container starts at once; one a core of the engine's host when not given. */
+  startsAtOnce?: number;
+  times?: Partial<TaskTimes>;
+  /** None when not given. */
+  pool?: Partial<PoolOptions>;
+}
+
+/**
+ * What a launch agent stands on before it knows a control plane: the engine and its pool. Light to load, so that a program that
+ * knows its tasks beforehand can have their containers started while it loads all the rest. Whoever lays it, and starts no agent
+ * on it, closes its pool.
+ */
+export interface LaidGround {
+  ground: Ground;
+  pool: Pool;
+  hurrying: AbortController;
+}
+
+export function layGround(options: GroundOptions, info: EngineInfo): LaidGround {
+  const { engine, clock, name, hostname, version } = options;
+  const images = new ImageStore(engine, clock);
+  const hurrying = new AbortController();
+  const ground: Ground = {
+    engine,
+    info,
+    images,
+    taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
+    gate: new StartGate(options.startsAtOnce ?? info.cpus),
+    agent: { name, hostname, version },
+    limits: { ...defaultTimes, ...options.times },
+    clock,
+    random: options.random ?? Math.random,
+    randomBytes: options.randomBytes ?? randomBytes,
+    log: options.log,
+    hurry: hurrying.signal,
+    leftovers: new Set(),
+  };
+  return {
+    ground,
+    pool: new Pool(ground, { pool: { ...defaultPool, ...options.pool }, newId: options.newId }),
+    hurrying,
+  };
+}

@@ -1,0 +1,41 @@
+import type { ContainerPlan } from "../../engine/engine.ts";
+import type { ContainerSpec } from "../../protocol/task.ts";
+import { planWaiting } from "../plan/plan.ts";
+import { isProblem } from "../plan/problem.ts";
+import type { Ground } from "../task/ground.ts";
+
+export interface Ahead {
+  spec: ContainerSpec;
+  id: string;
+  longestMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * The plan of a container for a task of this spec. Undefined where none can be made ahead: there are services to start
+ * beside it, the image would have to be pulled, or the spec is wrong, which the task itself will be told.
+ */
+export async function planAhead(ground: Ground, ahead: Ahead): Promise<ContainerPlan | undefined> {
+  const { spec, id, longestMs, signal } = ahead;
+  if (spec.images.length > 1) return undefined;
+  const isDocker = spec.executor === "docker";
+  const own = isDocker ? spec.images[0] : undefined;
+  const [agent, present] = await Promise.all([
+    ground.taskAgent.ready({ volume: isDocker, signal }),
+    own && ground.images.present(own.image, signal),
+  ]);
+  const image = isDocker ? present : agent.image;
+  if (!image) return undefined;
+  const account = await ground.engine.account(image, own?.user, signal);
+  const { name, architecture } = { name: ground.agent.name, architecture: ground.info.architecture };
+  const plan = planWaiting({
+    spec,
+    image,
+    account,
+    agent: { name, architecture, argv: agent.argv, volume: agent.volume },
+    nowMs: ground.clock.now(),
+    id,
+    longestMs,
+  });
+  return isProblem(plan) ? undefined : plan;
+}

@@ -1,0 +1,61 @@
+import type { Engine, EngineInfo } from "../../engine/engine.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Log } from "../log.ts";
+import type { ImageStore } from "./images.ts";
+import type { StartGate } from "./start-gate.ts";
+import type { TaskAgentSource } from "./task-agent-source.ts";
+
+/** What all containers of one agent share. None of it needs a control plane. */
+export interface Ground {
+  engine: Engine;
+  info: EngineInfo;
+  images: ImageStore;
+  taskAgent: TaskAgentSource;
+  gate: StartGate;
+  agent: { name: string; hostname: string; version: string };
+  limits: TaskTimes;
+  clock: Clock;
+  random: () => number;
+  /** n random bytes. */
+  randomBytes: (count: number) => Uint8Array;
+  log: Log;
+  /** Somebody waits for this agent to end, now: cleanup is tried for moments only, and nothing is reported any more. */
+  hurry: AbortSignal;
+  /** Names of containers that could not be removed. */
+  leftovers: Set<string>;
+}
+
+/** All in milliseconds. */
+export interface TaskTimes {
+  /** From the container's start to the task agent having taken the work over. */
+  acceptMs: number;
+  /** The same, for a container that waits: beyond it the task gets a new one. */
+  handOverMs: number;
+  /** Beyond the task's own grace, until a cancelled container is killed. */
+  cancelSlackMs: number;
+  /** Beyond the task's own run time, until this agent ends it. */
+  runTimeSlackMs: number;
+  /** Without a word from the control plane, until tasks are given up. */
+  cutOffMs: number;
+  /** For giving a task back. */
+  unclaimMs: number;
+  /** For removing what a task left. */
+  cleanUpMs: number;
+  /** The same, when somebody waits. */
+  hurriedCleanUpMs: number;
+  /** For what a dead container still has in its pipe. */
+  drainMs: number;
+}
+
+export const defaultTimes: TaskTimes = {
+  acceptMs: 30_000,
+  // What waits answers within some milliseconds; one that does not is stopped or gone.
+  handOverMs: 500,
+  cancelSlackMs: 5_000,
+  runTimeSlackMs: 30_000,
+  cutOffMs: 3_600_000,
+  unclaimMs: 30_000,
+  cleanUpMs: 60_000,
+  hurriedCleanUpMs: 3_000,
+  drainMs: 10_000,
+};

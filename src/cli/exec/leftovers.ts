@@ -17,12 +17,17 @@ export async function removeLeftovers(
   const found = (await Promise.all(roles.map((role) => engine.list({ "dev.cofferdam.role": role }, signal)))).flat();
   const mine = found.filter((object) => agentOf(object).startsWith(owner.prefix));
   const agents = [...new Set(mine.map(agentOf))];
-  const alive = await Promise.all(agents.map((agent) => answers(join(owner.runtimeDirectory, `${agent}.sock`))));
+  const alive = await Promise.all(agents.map((agent) => isAlive(join(owner.runtimeDirectory, agent))));
   const dead = new Set(agents.filter((_, at) => !alive[at]));
   const orphans = mine.filter((object) => dead.has(agentOf(object)));
   // Containers first: a volume cannot go while one has it mounted.
   for (const object of orphans.sort((a, b) => a.kind.localeCompare(b.kind))) await engine.removeObject(object, signal);
   return orphans.length;
+}
+
+/** Its control plane serves, or is still being opened. */
+async function isAlive(path: string): Promise<boolean> {
+  return (await answers(`${path}.up`)) || (await answers(`${path}.sock`));
 }
 
 function agentOf(object: OwnedObject): string {

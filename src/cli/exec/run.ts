@@ -1,39 +1,39 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import type { CompiledConfig } from "../../config/compiled.ts";
-import { ControlPlaneError } from "../../control-plane/index.ts";
+import type { NewPipeline } from "../../control-plane/control-plane.ts";
+import { ControlPlaneError } from "../../control-plane/errors.ts";
+import { firstContainers } from "../../control-plane/pipelines/first-containers.ts";
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
+import { routeLocally } from "./classes.ts";
 import { compileProject, continuationCompiler, givenParameters } from "./compile.ts";
 import { readContexts } from "./contexts.ts";
 import { apply, emptyModel, type PipelineModel } from "./model.ts";
 import type { ExecOptions } from "./options.ts";
 import { type LocalProject, readProject } from "./project.ts";
-import { chooseView } from "./render/choose.ts";
 import type { View } from "./render/view.ts";
-import { openSession, type Session } from "./session.ts";
+import type { Session } from "./session.ts";
+import { openSite, queueOf, type Site } from "./site.ts";
 
 /** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
 export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
-  // Engine and store are opened while the config is read and compiled: neither makes anything that would have to go.
+  // The engine is looked for while the config is read and compiled: that makes nothing that would have to go.
   const giveUp = new AbortController();
-  const signal = AbortSignal.any([io.interrupted, giveUp.signal]);
-  const opening = openSession({
-    directory: resolve(io.cwd, options.directory),
-    env: io.env,
-    compile: continuationCompiler(options, io),
-    signal,
-  });
+  const opening = openSite({ env: io.env, signal: AbortSignal.any([io.interrupted, giveUp.signal]) });
   // It may fail while the config is still being read: that is told when it is waited for.
   opening.catch(() => {});
   try {
     const prepared = await prepare(options, io);
     if (!prepared) return exitCode.usage;
-    const session = await opening;
-    const id = await createPipeline(session, prepared, { options, io });
-    return await follow({ id, session, options, io });
+    const pipeline = await newPipeline(prepared, { options, io });
+    const site = await opening;
+    await prewarm(site, pipeline);
+    return await runOn(site, pipeline, { options, io });
   } catch (error) {
     if (io.interrupted.aborted && error instanceof CommandError) return exitCode.interrupted;
+    if (error instanceof ControlPlaneError)
+      throw new CommandError(`${error.message}.`, { exitCode: exitCode.usage, cause: error });
     throw error;
   } finally {
     giveUp.abort();
@@ -41,32 +41,53 @@ export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
   }
 }
 
-async function createPipeline(
-  session: Session,
+/** Has the engine make the first containers, while all that is not needed for them is loaded here. */
+async function prewarm({ laid, name, info }: Site, pipeline: NewPipeline): Promise<void> {
+  const route = routeLocally(queueOf(name), info);
+  const first = firstContainers(pipeline, { route, most: info.cpus });
+  await Promise.all(first.map(async (container) => await laid.pool.prewarm(container)));
+}
+
+async function runOn(
+  site: Site,
+  pipeline: NewPipeline,
+  { options, io }: { options: ExecOptions; io: Io },
+): Promise<ExitCode> {
+  const [{ openSession }, { chooseView }] = [await import("./session.ts"), await import("./render/choose.ts")];
+  const session = await openSession({
+    directory: resolve(io.cwd, options.directory),
+    env: io.env,
+    compile: continuationCompiler(options, io),
+    site,
+  });
+  try {
+    const { id } = await session.controlPlane.createPipeline(pipeline);
+    const view = chooseView(options, io, (taskId, step) => session.controlPlane.stepOutput(taskId, step));
+    return await follow({ id, session, options, io, view });
+  } finally {
+    await session[Symbol.asyncDispose]();
+  }
+}
+
+async function newPipeline(
   { project, compiled, contexts }: Prepared,
   { options, io }: { options: ExecOptions; io: Io },
-): Promise<string> {
-  try {
-    const { id } = await session.controlPlane.createPipeline({
-      project: { slug: project.slug, name: project.name },
-      config: compiled,
-      source: project.configText,
-      vcs: project.vcs,
-      trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
-      only: {
-        ...(options.workflow !== undefined && { workflow: options.workflow }),
-        ...(options.job !== undefined && { job: options.job }),
-      },
-      environment: options.env,
-      secretNames: Object.keys(options.env),
-      contexts,
-      parameters: await givenParameters(project, options),
-    });
-    return id;
-  } catch (cause) {
-    if (!(cause instanceof ControlPlaneError)) throw cause;
-    throw new CommandError(`${cause.message}.`, { exitCode: exitCode.usage, cause });
-  }
+): Promise<NewPipeline> {
+  return {
+    project: { slug: project.slug, name: project.name },
+    config: compiled,
+    source: project.configText,
+    vcs: project.vcs,
+    trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
+    only: {
+      ...(options.workflow !== undefined && { workflow: options.workflow }),
+      ...(options.job !== undefined && { job: options.job }),
+    },
+    environment: options.env,
+    secretNames: Object.keys(options.env),
+    contexts,
+    parameters: await givenParameters(project, options),
+  };
 }
 
 interface Prepared {
@@ -76,9 +97,9 @@ interface Prepared {
 }
 
 /** What is wrong with the config comes first: an engine that is not there either is then no news. */
-async function discard(opening: Promise<Session>): Promise<void> {
-  const session = await opening.catch(() => undefined);
-  await session?.[Symbol.asyncDispose]();
+async function discard(opening: Promise<Site>): Promise<void> {
+  const site = await opening.catch(() => undefined);
+  await site?.[Symbol.asyncDispose]();
 }
 
 /** Undefined when the config has errors, which have been told then. */
@@ -96,12 +117,12 @@ interface Run {
   session: Session;
   options: ExecOptions;
   io: Io;
+  view: View & { wantsOutput: boolean };
 }
 
-async function follow({ id, session, options, io }: Run): Promise<ExitCode> {
+async function follow({ id, session, options, io, view }: Run): Promise<ExitCode> {
   const { controlPlane } = session;
   const stepOutput = (taskId: string, step: number) => controlPlane.stepOutput(taskId, step);
-  const view = chooseView(options, io, stepOutput);
   const model = emptyModel();
   const released = new Set<string>();
   const isShown = shortBacklog(io.interrupted);

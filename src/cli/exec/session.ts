@@ -1,18 +1,17 @@
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { lstat, mkdir, rm, stat } from "node:fs/promises";
-import { homedir, hostname, tmpdir, userInfo } from "node:os";
+import { rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ControlPlane, ControlPlaneOptions } from "../../control-plane/control-plane.ts";
 import { openControlPlane } from "../../control-plane/index.ts";
-import type { Engine, EngineInfo } from "../../engine/engine.ts";
-import { type AgentEvent, type LaunchAgent, type Log, startLaunchAgent } from "../../launch-agent/index.ts";
+import { type AgentEvent, type LaunchAgent, startLaunchAgent } from "../../launch-agent/index.ts";
+import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 import { routeLocally } from "./classes.ts";
 import { watchEngine } from "./engine-watch.ts";
-import { findEngine } from "./find-engine.ts";
 import { retireDeadRuns, tidyUp } from "./housekeeping.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { openSite, queueOf, type Site } from "./site.ts";
 import { openWorkingTree } from "./working-tree.ts";
 
 /** A control plane and a launch agent in this process, talking over a unix socket that only this user can reach. */
@@ -28,35 +27,37 @@ export interface Session extends AsyncDisposable {
   artifactsDirectory(pipelineNumber: number): Promise<string | undefined>;
 }
 
-/** The image that brings the task agent, and in which `machine: true` runs. */
-const taskAgentImage = "cofferdam/task-agent:dev";
-
 export interface SessionOptions {
   /** Where `checkout` takes the tree from. */
   directory: string;
   env: Io["env"];
+  /** The session's from now on. Opened here when not given. */
+  site?: Site;
   /** Compiles what a setup workflow goes on with. */
   compile?: ControlPlaneOptions["compile"];
   /** Ends the search for an engine. */
   signal?: AbortSignal;
   /** What the launch agent does, for whoever measures it. */
   onEvent?: (event: AgentEvent) => void;
+  /** Of the site that is opened here. */
+  pool?: Partial<PoolOptions>;
 }
 
 export async function openSession(options: SessionOptions): Promise<Session> {
+  const site = options.site ?? (await openSite(options));
+  try {
+    return await openOn(site, options);
+  } catch (error) {
+    await site[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function openOn(site: Site, options: SessionOptions): Promise<Session> {
   const { directory, env } = options;
-  const runtimeDirectory = runtimeDirectoryOf(env);
-  const prefix = prefixOf(runtimeDirectory);
-  const name = `${prefix}${randomUUID().slice(0, 8)}`;
+  const { name, prefix, runtimeDirectory, socketPath, engine, info } = site;
   const closing = new AbortController();
-  const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
-  const [{ engine, info }] = await Promise.all([
-    findEngine(env, { helperLabels, signal: options.signal ?? closing.signal }),
-    makeRuntimeDirectory(runtimeDirectory),
-  ]);
   const dataDirectory = join(env["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "cofferdam");
-  const socketPath = join(runtimeDirectory, `${name}.sock`);
-  checkSocketPath(socketPath);
   const controlPlane = await openStore(dataDirectory, {
     clock: systemClock,
     route: routeLocally(queueOf(name), info),
@@ -71,7 +72,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (event.type === "accepted") begin();
     options.onEvent?.(event);
   };
-  const agent = await startAgent({ controlPlane, engine, info, name, socketPath, env, onEvent });
+  const agent = await startAgent({ controlPlane, site, onEvent });
   const ownClass = queueOf(name);
   const runs = { classPrefix: queueOf(prefix), ownClass, runtimeDirectory };
   const retired = retireDeadRuns(controlPlane, runs).catch(() => undefined);
@@ -100,6 +101,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       await Promise.all([retired, tidying.stop()]);
       await controlPlane.retireResourceClass(ownClass, "the run is over").catch(() => undefined);
       await controlPlane.close({ graceMs: 0 });
+      await site[Symbol.asyncDispose]();
       await rm(socketPath, { force: true });
     },
   };
@@ -122,23 +124,12 @@ async function openStore(
 
 interface AgentParts {
   controlPlane: ControlPlane;
-  engine: Engine;
-  info: EngineInfo;
-  name: string;
-  socketPath: string;
-  env: Io["env"];
+  site: Site;
   onEvent: (event: AgentEvent) => void;
 }
 
-async function startAgent({
-  controlPlane,
-  engine,
-  info,
-  name,
-  socketPath,
-  env,
-  onEvent,
-}: AgentParts): Promise<LaunchAgent> {
+async function startAgent({ controlPlane, site, onEvent }: AgentParts): Promise<LaunchAgent> {
+  const { name, socketPath, info, laid } = site;
   const queue = queueOf(name);
   // In this order: a class whose socket nobody serves is a dead run's.
   const address = await controlPlane.listen({ socketPath });
@@ -146,65 +137,12 @@ async function startAgent({
   const token = await controlPlane.createToken(queue, "exec");
   return startLaunchAgent({
     api: { baseUrl: address.url, socketPath, token },
-    engine,
-    name,
-    hostname: hostname(),
-    version: "exec",
+    ...site.agent,
     // Limits are caps, not reservations: twice as many tasks as cores keep the cores busy.
     capacity: { tasks: Math.max(2, info.cpus * 2), cpus: Number.POSITIVE_INFINITY, memoryBytes: info.memoryBytes },
-    taskAgentImage: env["COFFERDAM_TASK_AGENT_IMAGE"] ?? taskAgentImage,
-    clock: systemClock,
-    newId: randomUUID,
-    randomBytes,
-    log: silent,
+    laid,
     onEvent,
   });
-}
-
-/** One queue a run, so that two runs at once over one store never claim each other's tasks. */
-function queueOf(name: string): string {
-  return `local/${name}`;
-}
-
-const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-
-/** Holds the sockets of running sessions. */
-function runtimeDirectoryOf(env: Io["env"]): string {
-  return join(env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`), "cofferdam");
-}
-
-/**
- * What the names of runs begin with that can see whether one another is alive: their sockets lie in one directory. A run that
- * keeps its socket elsewhere (a login without XDG_RUNTIME_DIR) must not look dead to us. Short: a socket's path ends at 107 bytes.
- */
-function prefixOf(runtimeDirectory: string): string {
-  const host = hostname();
-  const place = createHash("sha256").update(`${host}\0${runtimeDirectory}`).digest("hex").slice(0, 8);
-  return `exec-${host.replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, 24)}-${userInfo().uid}-${place}-`;
-}
-
-/** The kernel takes no longer one. */
-const maxSocketPathBytes = 107;
-
-function checkSocketPath(path: string): void {
-  if (Buffer.byteLength(path) <= maxSocketPathBytes) return;
-  throw new CommandError(
-    `the path of the socket ${path} is longer than ${maxSocketPathBytes} bytes: set XDG_RUNTIME_DIR to a shorter one.`,
-    { exitCode: exitCode.usage },
-  );
-}
-
-/** Private to the user. */
-async function makeRuntimeDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { uid, mode } = await lstat(directory);
-  if (uid === userInfo().uid && (mode & 0o022) === 0) return;
-  throw new CommandError(
-    `${directory} belongs to or can be written by another user: remove it, or set XDG_RUNTIME_DIR.`,
-    {
-      exitCode: exitCode.usage,
-    },
-  );
 }
 
 async function existing(path: string): Promise<string | undefined> {

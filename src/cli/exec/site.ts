@@ -1,0 +1,143 @@
+import { createHash, randomUUID } from "node:crypto";
+import { lstat, mkdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { hostname, tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import type { Engine, EngineInfo } from "../../engine/engine.ts";
+import { type GroundOptions, type LaidGround, layGround } from "../../launch-agent/ground.ts";
+import type { Log } from "../../launch-agent/log.ts";
+import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { CommandError, exitCode, type Io } from "../io.ts";
+import { findEngine } from "./find-engine.ts";
+
+/**
+ * Where a run takes place: its name, its engine, and what starts containers there. Everything that is needed before the first of
+ * them can be started, and nothing else, because that is what the user waits for: whatever is loaded here is loaded first.
+ */
+export interface Site extends AsyncDisposable {
+  /** Of this run, and of its launch agent. */
+  name: string;
+  /** What the names of runs begin with that can see whether this one is alive. */
+  prefix: string;
+  runtimeDirectory: string;
+  socketPath: string;
+  engine: Engine;
+  info: EngineInfo;
+  laid: LaidGround;
+  /** What it was laid with. */
+  agent: GroundOptions;
+}
+
+/** The image that brings the task agent, and in which `machine: true` runs. */
+const taskAgentImage = "cofferdam/task-agent:dev";
+
+export interface SiteOptions {
+  env: Io["env"];
+  /** Ends the search for an engine. */
+  signal?: AbortSignal;
+  /** One as large as the machine has cores, that is never refilled, when not given. */
+  pool?: Partial<PoolOptions>;
+}
+
+export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site> {
+  const runtimeDirectory = runtimeDirectoryOf(env);
+  const prefix = prefixOf(runtimeDirectory);
+  const name = `${prefix}${randomUUID().slice(0, 8)}`;
+  const socketPath = join(runtimeDirectory, `${name}.sock`);
+  checkSocketPath(socketPath);
+  const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
+  const [{ engine, info }, alive] = await Promise.all([
+    findEngine(env, { helperLabels, signal: signal ?? new AbortController().signal }),
+    makeRuntimeDirectory(runtimeDirectory).then(async () => await showLife(join(runtimeDirectory, `${name}.up`))),
+  ]);
+  const agent: GroundOptions = {
+    engine,
+    name,
+    hostname: hostname(),
+    version: "exec",
+    taskAgentImage: env["COFFERDAM_TASK_AGENT_IMAGE"] ?? taskAgentImage,
+    clock: systemClock,
+    newId: randomUUID,
+    log: silent,
+    pool: { total: info.cpus, ...pool },
+  };
+  const laid = layGround(agent, info);
+  // All that every container needs, while the config is read.
+  void laid.ground.taskAgent.warm(new AbortController().signal);
+  return {
+    name,
+    prefix,
+    runtimeDirectory,
+    socketPath,
+    engine,
+    info,
+    laid,
+    agent,
+    [Symbol.asyncDispose]: async () => {
+      await laid.pool.close();
+      await alive[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** One queue a run, so that two runs at once over one store never claim each other's tasks. */
+export function queueOf(name: string): string {
+  return `local/${name}`;
+}
+
+const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** A run makes containers before its control plane serves its socket: until then this one tells others that it is alive. */
+async function showLife(path: string): Promise<AsyncDisposable> {
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(path, resolve);
+  });
+  server.unref();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      await rm(path, { force: true });
+    },
+  };
+}
+
+/** Holds the sockets of running sessions. */
+function runtimeDirectoryOf(env: Io["env"]): string {
+  return join(env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`), "cofferdam");
+}
+
+/**
+ * What the names of runs begin with that can see whether one another is alive: their sockets lie in one directory. A run that
+ * keeps its socket elsewhere (a login without XDG_RUNTIME_DIR) must not look dead to us. Short: a socket's path ends at 107 bytes.
+ */
+function prefixOf(runtimeDirectory: string): string {
+  const host = hostname();
+  const place = createHash("sha256").update(`${host}\0${runtimeDirectory}`).digest("hex").slice(0, 8);
+  return `exec-${host.replaceAll(/[^A-Za-z0-9.-]/g, "-").slice(0, 24)}-${userInfo().uid}-${place}-`;
+}
+
+/** The kernel takes no longer one. */
+const maxSocketPathBytes = 107;
+
+function checkSocketPath(path: string): void {
+  if (Buffer.byteLength(path) <= maxSocketPathBytes) return;
+  throw new CommandError(
+    `the path of the socket ${path} is longer than ${maxSocketPathBytes} bytes: set XDG_RUNTIME_DIR to a shorter one.`,
+    { exitCode: exitCode.usage },
+  );
+}
+
+/** Private to the user. */
+async function makeRuntimeDirectory(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const { uid, mode } = await lstat(directory);
+  if (uid === userInfo().uid && (mode & 0o022) === 0) return;
+  throw new CommandError(
+    `${directory} belongs to or can be written by another user: remove it, or set XDG_RUNTIME_DIR.`,
+    {
+      exitCode: exitCode.usage,
+    },
+  );
+}

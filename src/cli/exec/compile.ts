@@ -1,6 +1,6 @@
 import { type CompiledConfig, compileConfig, type OrbSource, renderDiagnostics } from "../../config/index.ts";
-import type { ControlPlaneOptions } from "../../control-plane/control-plane.ts";
 import { compileWith } from "../../control-plane/compile.ts";
+import type { ControlPlaneOptions } from "../../control-plane/control-plane.ts";
 import type { Io } from "../io.ts";
 import type { ExecOptions } from "./options.ts";
 import type { LocalProject } from "./project.ts";

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 import { CommandError, exitCode, type Io } from "../io.ts";
@@ -20,7 +20,7 @@ export interface LocalProject {
 
 export async function readProject(options: { directory: string; config?: string }, io: Io): Promise<LocalProject> {
   const directory = resolve(io.cwd, options.directory);
-  const [config, vcs] = await Promise.all([readConfig(directory, options.config, io), readVcs(directory)]);
+  const [config, vcs] = await Promise.all([readConfig(directory, options.config, io), readVcs(directory, io.env)]);
   const name = basename(directory) || "root";
   return { directory, ...config, vcs, slug: `local/${directory}`, name };
 }
@@ -44,7 +44,9 @@ async function readConfig(
 }
 
 /** What git knows of the directory; nothing where there is no repository, no commit or no git. */
-async function readVcs(directory: string): Promise<LocalProject["vcs"]> {
+async function readVcs(directory: string, env: Io["env"]): Promise<LocalProject["vcs"]> {
+  // Four processes that would find nothing take longer than all the rest of what is done before the first container.
+  if (env["GIT_DIR"] === undefined && !(await isInRepository(directory))) return {};
   const git = async (...args: string[]) => {
     try {
       const { stdout } = await run("git", ["-C", directory, ...args]);
@@ -53,19 +55,28 @@ async function readVcs(directory: string): Promise<LocalProject["vcs"]> {
       return undefined;
     }
   };
-  const [branch, revision, tag, url] = await Promise.all([
+  const [branch, revision, url] = await Promise.all([
     git("symbolic-ref", "--quiet", "--short", "HEAD"),
     git("rev-parse", "--verify", "--quiet", "HEAD"),
-    git("describe", "--tags", "--exact-match", "HEAD"),
     git("config", "--get", "remote.origin.url"),
   ]);
+  // As in a push: it is of a branch or of a tag, never of both.
+  const tag = branch ? undefined : await git("describe", "--tags", "--exact-match", "HEAD");
   return {
     ...(branch && { branch }),
     ...(revision && { revision }),
-    // As in a push: it is of a branch or of a tag, never of both.
-    ...(!branch && tag && { tag }),
+    ...(tag && { tag }),
     ...(url && { url: withoutCredentials(url) }),
   };
+}
+
+/** Whether git may find a repository from here: it looks for `.git`, a folder or a file, upwards. A bare one has HEAD itself. */
+async function isInRepository(directory: string): Promise<boolean> {
+  for (let at = directory; ; at = dirname(at)) {
+    for (const name of [".git", "HEAD"])
+      if ((await stat(join(at, name)).catch(() => undefined)) !== undefined) return true;
+    if (dirname(at) === at) return false;
+  }
 }
 
 function withoutCredentials(url: string): string {

@@ -3,11 +3,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSession, type Session } from "../../src/cli/exec/session.ts";
+import { openSite } from "../../src/cli/exec/site.ts";
 import { compileConfig } from "../../src/config/index.ts";
 import type { AgentEvent } from "../../src/launch-agent/index.ts";
+import type { PoolOptions } from "../../src/launch-agent/pool/pool.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 
 /** Control plane and launch agent of this process on the real engine, with the marks that the bench reads. */
 export interface BenchSession extends AsyncDisposable {
+  /** When a container waits in the pool. */
+  warm(): Promise<void>;
   run(config: string): Promise<RunTiming>;
 }
 
@@ -16,6 +21,8 @@ export interface RunTiming {
   firstByteMs: number;
   /** From the creation of the pipeline until the last container is gone. */
   wholeMs: number;
+  /** Whether a container that waited took it over. */
+  hit: boolean;
   /** Stored output of all steps of the task lane, decoded. */
   outputBytes: number;
   outputSha256: string;
@@ -23,12 +30,16 @@ export interface RunTiming {
 
 const firstTaskStep = 100;
 
-export async function openBenchSession(): Promise<BenchSession> {
+export async function openBenchSession(pool: Partial<PoolOptions> = {}): Promise<BenchSession> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-bench-"));
   const env = { ...process.env, XDG_DATA_HOME: join(directory, "data"), XDG_RUNTIME_DIR: directory };
   let tell: (event: AgentEvent) => void = () => {};
-  const session = await openSession({ directory, env, onEvent: (event) => tell(event) });
+  const site = await openSite({ env, pool });
+  const session = await openSession({ directory, env, site, onEvent: (event) => tell(event) });
   return {
+    warm: async () => {
+      while (site.laid.pool.waiting === 0) await systemClock.sleep(5);
+    },
     run: async (config) => await timeRun(session, config, (listener) => (tell = listener)),
     [Symbol.asyncDispose]: async () => {
       await session.settle();
@@ -48,10 +59,13 @@ async function timeRun(
   const living = new Set<string>();
   let claimedAt = Number.NaN;
   let removedAt = Number.NaN;
+  let hit = false;
   listen((event) => {
     if (event.type === "claimed") {
       living.add(event.taskId);
       if (Number.isNaN(claimedAt)) claimedAt = performance.now();
+    } else if (event.type === "hit") {
+      hit = true;
     } else if (event.type === "removed") {
       living.delete(event.taskId);
       removedAt = performance.now();
@@ -71,7 +85,7 @@ async function timeRun(
   while (living.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   if (!seen.green) throw new Error(`a run of the bench was not green: ${JSON.stringify(seen)}`);
   const { bytes: outputBytes, sha256: outputSha256 } = await hashOutput(session, seen.steps);
-  return { firstByteMs: seen.firstByteAt - claimedAt, wholeMs: removedAt - began, outputBytes, outputSha256 };
+  return { firstByteMs: seen.firstByteAt - claimedAt, wholeMs: removedAt - began, hit, outputBytes, outputSha256 };
 }
 
 async function watchOutput(

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { ControlPlane, ControlPlaneOptions } from "../../control-plane/control-plane.ts";
 import { openControlPlane } from "../../control-plane/index.ts";
 import { type AgentEvent, type LaunchAgent, startLaunchAgent } from "../../launch-agent/index.ts";
-import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 import { routeLocally } from "./classes.ts";
@@ -39,8 +38,6 @@ export interface SessionOptions {
   signal?: AbortSignal;
   /** What the launch agent does, for whoever measures it. */
   onEvent?: (event: AgentEvent) => void;
-  /** Of the site that is opened here. */
-  pool?: Partial<PoolOptions>;
 }
 
 export async function openSession(options: SessionOptions): Promise<Session> {

@@ -203,7 +203,7 @@ describe("an agent with a pool", () => {
       await new Promise(() => {});
     };
     makeEngine(script);
-    const { kill } = engine;
+    const kill = engine.kill.bind(engine);
     engine.kill = async (id, signal) => {
       killing.resolve();
       await said.promise;
@@ -334,6 +334,7 @@ describe("a pool", () => {
 
     await until(() => pool.size === 0);
     await pool.close();
+    expect(await containers()).toEqual([]);
   });
 
   test("leaves nothing when it is closed in the middle of a start", async () => {
@@ -350,7 +351,7 @@ describe("a pool", () => {
 
   test("replaces what was made from an image that is another one by now", async () => {
     const { pool } = await lone(obedient);
-    const { image } = engine;
+    const image = engine.image.bind(engine);
     let id = "sha256:old";
     engine.image = async (reference, signal) => {
       const found = await image(reference, signal);

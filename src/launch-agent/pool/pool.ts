@@ -74,6 +74,11 @@ export class Pool {
     return this.#members.size;
   }
 
+  /** How many could take a task at once. */
+  get waiting(): number {
+    return [...this.#members].filter(({ state }) => state === "waiting").length;
+  }
+
   /** One of the same shape that may live until `untilMs` (since the epoch), the caller's from now on. */
   take(plan: ContainerPlan, untilMs: number): Member | undefined {
     const shape = shapeOf(plan);

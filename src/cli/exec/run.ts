@@ -1,20 +1,14 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
-import type { CompiledConfig } from "../../config/compiled.ts";
 import type { NewPipeline } from "../../control-plane/control-plane.ts";
 import { ControlPlaneError } from "../../control-plane/errors.ts";
-import { firstContainers } from "../../control-plane/pipelines/first-containers.ts";
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { CommandError, type ExitCode, exitCode, type Io } from "../io.ts";
-import { routeLocally } from "./classes.ts";
-import { compileProject, continuationCompiler, givenParameters } from "./compile.ts";
-import { readContexts } from "./contexts.ts";
 import { apply, emptyModel, type PipelineModel } from "./model.ts";
 import type { ExecOptions } from "./options.ts";
-import { type LocalProject, readProject } from "./project.ts";
 import type { View } from "./render/view.ts";
 import type { Session } from "./session.ts";
-import { openSite, queueOf, type Site } from "./site.ts";
+import { openSite, type Site } from "./site.ts";
 
 /** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
 export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
@@ -24,9 +18,10 @@ export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
   // It may fail while the config is still being read: that is told when it is waited for.
   opening.catch(() => {});
   try {
-    const prepared = await prepare(options, io);
-    if (!prepared) return exitCode.usage;
-    const pipeline = await newPipeline(prepared, { options, io });
+    // Loaded while the engine answers.
+    const { preparePipeline, prewarm } = await import("./prepare.ts");
+    const pipeline = await preparePipeline(options, io);
+    if (!pipeline) return exitCode.usage;
     const site = await opening;
     await prewarm(site, pipeline);
     return await runOn(site, pipeline, { options, io });
@@ -41,19 +36,16 @@ export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
   }
 }
 
-/** Has the engine make the first containers, while all that is not needed for them is loaded here. */
-async function prewarm({ laid, name, info }: Site, pipeline: NewPipeline): Promise<void> {
-  const route = routeLocally(queueOf(name), info);
-  const first = firstContainers(pipeline, { route, most: info.cpus });
-  await Promise.all(first.map(async (container) => await laid.pool.prewarm(container)));
-}
-
 async function runOn(
   site: Site,
   pipeline: NewPipeline,
   { options, io }: { options: ExecOptions; io: Io },
 ): Promise<ExitCode> {
-  const [{ openSession }, { chooseView }] = [await import("./session.ts"), await import("./render/choose.ts")];
+  const { openSession } = await import("./session.ts");
+  const [{ chooseView }, { continuationCompiler }] = await Promise.all([
+    import("./render/choose.ts"),
+    import("./compile.ts"),
+  ]);
   const session = await openSession({
     directory: resolve(io.cwd, options.directory),
     env: io.env,
@@ -69,47 +61,10 @@ async function runOn(
   }
 }
 
-async function newPipeline(
-  { project, compiled, contexts }: Prepared,
-  { options, io }: { options: ExecOptions; io: Io },
-): Promise<NewPipeline> {
-  return {
-    project: { slug: project.slug, name: project.name },
-    config: compiled,
-    source: project.configText,
-    vcs: project.vcs,
-    trigger: { type: "exec", actor: io.env["USER"] ?? "local" },
-    only: {
-      ...(options.workflow !== undefined && { workflow: options.workflow }),
-      ...(options.job !== undefined && { job: options.job }),
-    },
-    environment: options.env,
-    secretNames: Object.keys(options.env),
-    contexts,
-    parameters: await givenParameters(project, options),
-  };
-}
-
-interface Prepared {
-  project: LocalProject;
-  compiled: CompiledConfig;
-  contexts: Record<string, Record<string, string>>;
-}
-
 /** What is wrong with the config comes first: an engine that is not there either is then no news. */
 async function discard(opening: Promise<Site>): Promise<void> {
   const site = await opening.catch(() => undefined);
   await site?.[Symbol.asyncDispose]();
-}
-
-/** Undefined when the config has errors, which have been told then. */
-async function prepare(options: ExecOptions, io: Io): Promise<Prepared | undefined> {
-  const [project, contexts] = await Promise.all([readProject(options, io), readContexts(options.contextFile, io)]);
-  const compiled = await compileProject(project, options, io);
-  if (!compiled) return undefined;
-  // What a setup config goes on with has the workflows that are meant.
-  if (!compiled.setup) checkSelection(options, Object.keys(compiled.workflows));
-  return { project, compiled, contexts };
 }
 
 interface Run {
@@ -217,12 +172,4 @@ function verdict(model: PipelineModel, facts: { interrupted: boolean; engineLost
   const workflows = last.map((workflow) => workflow.status);
   const red = workflows.some((status) => status === "failed" || status === "error" || status === "failing");
   return red || statuses.has("failed") || statuses.has("timedout") ? exitCode.failed : exitCode.success;
-}
-
-function checkSelection(options: ExecOptions, workflows: string[]): void {
-  if (options.workflow === undefined || workflows.includes(options.workflow)) return;
-  throw new CommandError(
-    `there is no workflow "${options.workflow}" that would run. Workflows: ${workflows.join(", ") || "none"}.`,
-    { exitCode: exitCode.usage },
-  );
 }

@@ -75,6 +75,8 @@ export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site
     laid,
     agent,
     [Symbol.asyncDispose]: async () => {
+      // Somebody waits for this, and the next run would remove what is left.
+      if (signal?.aborted) laid.hurrying.abort(new Error("the run is over"));
       await laid.pool.close();
       await alive[Symbol.asyncDispose]();
     },

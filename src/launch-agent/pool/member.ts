@@ -75,6 +75,8 @@ export class Member {
   async drop(): Promise<void> {
     this.#left.abort(new Error("dropped"));
     this.#dropped.abort(new Error("dropped"));
+    // An engine that does not answer a create must not hold whoever waits for it.
+    this.#sent.resolve();
     this.#attachment?.close();
     await removeContainers([this.name], this.#ground);
   }

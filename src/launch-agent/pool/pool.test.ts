@@ -38,9 +38,10 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const agent of agents) await agent.stop("the test is over");
-  expect(await containers()).toEqual([]);
-  expect(engine.callerErrors).toEqual([]);
+  const left = await containers();
   await controlPlane.close();
+  if (left.length > 0) throw new Error(`left behind: ${left.join(" ")}`);
+  if (engine.callerErrors.length > 0) throw engine.callerErrors[0];
 });
 
 type Script = (taskAgent: ScriptedTaskAgent, process: DummyProcess) => Promise<number | void>;
@@ -276,6 +277,7 @@ describe("an agent with a pool", () => {
     start(obedient, {}, { engine });
 
     await until(async () => !(await containers()).includes(orphan));
+    expect(pool.waiting).toBe(0);
   });
 
   test("keeps nothing once it is drained", async () => {

@@ -6,5 +6,4 @@ export type {
   NewPipeline,
   Route,
 } from "./control-plane.ts";
-export { ControlPlaneError } from "./errors.ts";
 export { openControlPlane } from "./open.ts";

@@ -47,10 +47,11 @@ export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site
   const socketPath = join(runtimeDirectory, `${name}.sock`);
   checkSocketPath(socketPath);
   const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
-  const [{ engine, info }, alive] = await Promise.all([
+  const [{ engine, info }] = await Promise.all([
     findEngine(env, { helperLabels, signal: signal ?? new AbortController().signal }),
-    makeRuntimeDirectory(runtimeDirectory).then(async () => await showLife(join(runtimeDirectory, `${name}.up`))),
+    makeRuntimeDirectory(runtimeDirectory),
   ]);
+  const alive = await showLife(join(runtimeDirectory, `${name}.up`));
   const agent: GroundOptions = {
     engine,
     name,

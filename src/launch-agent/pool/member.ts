@@ -88,7 +88,7 @@ export class Member {
     void this.#watch(waiting.id);
     const late = new AbortController();
     const timer = new AbortController();
-    clock.sleep(limits.acceptMs, timer.signal).then(
+    clock.sleep(limits.greetMs, timer.signal).then(
       () => late.abort(new Error("the task agent did not greet in time")),
       () => undefined,
     );

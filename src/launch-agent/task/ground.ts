@@ -29,7 +29,9 @@ export interface Ground {
 export interface TaskTimes {
   /** From the container's start to the task agent having taken the work over. */
   acceptMs: number;
-  /** The same, for a container that waits: beyond it the task gets a new one. */
+  /** From the start of a container of the pool to its task agent's greeting: a task may wait for it already. */
+  greetMs: number;
+  /** From handing a task to a container that waits to its acknowledgement: beyond it the task gets a new one. */
   handOverMs: number;
   /** Beyond the task's own grace, until a cancelled container is killed. */
   cancelSlackMs: number;
@@ -49,6 +51,7 @@ export interface TaskTimes {
 
 export const defaultTimes: TaskTimes = {
   acceptMs: 30_000,
+  greetMs: 5_000,
   // What waits answers within some milliseconds; one that does not is stopped or gone.
   handOverMs: 500,
   cancelSlackMs: 5_000,

@@ -49,6 +49,8 @@ export interface ControlPlaneOptions {
   compile?: (request: CompileRequest) => Promise<{ compiled: CompiledConfig } | { errors: string }>;
   /** Where orbs come from that are not published here: published orbs may import them. */
   orbs?: OrbSource;
+  /** Scheduled workflows of branches are remembered, and started when it is their time. Default: neither. */
+  schedules?: boolean;
   /** Where the administrator's token is, or is put at the first start. Without, nobody can call what takes a user's token. */
   adminTokenFile?: string;
   /** pino's level; logs are JSON lines on stderr. */
@@ -106,6 +108,8 @@ export interface NewPipeline {
   secretNames: string[];
   /** Variables of contexts by name; all their values are masked. A job that names another one ends as `unauthorized`. */
   contexts?: Record<string, Record<string, string>>;
+  /** Names of contexts that are known, but whose values are not at hand: a job that names one ends as `unauthorized`, with that said. */
+  contextsNotKept?: string[];
   /** The parameters that it was triggered with: a setup config's continuation gets them too. */
   parameters?: Record<string, unknown>;
 }

@@ -3,9 +3,12 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { FakeAgent, piece, started } from "../../test/fakes/fake-agent.ts";
-import { configOf, storyOf, temporaryControlPlane } from "../../test/fakes/temporary-control-plane.ts";
+import { ManualClock } from "../../test/fakes/manual-clock.ts";
+import { configOf, storyOf, temporaryControlPlane, testClass } from "../../test/fakes/temporary-control-plane.ts";
+import { systemClock } from "../lib/clock.ts";
+import { openStore } from "./store/store.ts";
 
 const main = new URL("main.ts", import.meta.url).pathname;
 
@@ -82,4 +85,23 @@ test("what was acknowledged survives kill -9, and the task goes on", { timeout: 
   );
   expect(output.join("")).toBe(Array.from({ length: acked - 1 }, (_unused, index) => `${1001 + index}\n`).join(""));
   expect(story.at(-1)?.type).toBe("pipeline-ended");
+});
+
+test("the server starts scheduled workflows", { timeout: 30_000 }, async () => {
+  // Its own clock stands still, so that only the server can start anything.
+  await using plane = await temporaryControlPlane({ clock: new ManualClock("2026-01-01T00:00:00Z"), schedules: true });
+  const config = configOf(["build"], { resource_class: testClass });
+  config.workflows["w"] = { jobs: ["build"], triggers: [{ schedule: { cron: "0 4 * * *" } }] };
+  await plane.start(config);
+  const directory = join(plane.directory, "data");
+  const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  await store.db.updateTable("schedule").set({ due_ms: Date.now() }).execute();
+
+  const { server, exit } = start({ COFFERDAM_DATA_DIRECTORY: directory, COFFERDAM_PORT: "0" });
+  const task = await vi.waitUntil(() => plane.agent.claim(plane.token), { timeout: 20_000 });
+  server.kill("SIGTERM");
+
+  expect(task.task).toMatchObject({ job: { name: "build" } });
+  expect(await exit).toEqual([0, null]);
+  await store.close();
 });

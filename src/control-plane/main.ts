@@ -18,6 +18,7 @@ async function main(): Promise<void> {
     route: defaultRoute,
     sources: gitSource({ directory: join(options.COFFERDAM_DATA_DIRECTORY, "mirrors") }),
     compile: compileWith(),
+    schedules: true,
     ...(registry === "none" ? {} : { orbs: publicOrbs(registry) }),
     adminTokenFile,
     logLevel: options.COFFERDAM_LOG_LEVEL,

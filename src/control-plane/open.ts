@@ -13,6 +13,7 @@ import { Notifier } from "./notifier.ts";
 import { approveJob, cancelPipeline } from "./pipelines/commands.ts";
 import { createPipeline } from "./pipelines/create.ts";
 import { expireLockWaits } from "./pipelines/expire-lock-waits.ts";
+import { startSchedules } from "./pipelines/start-schedules.ts";
 import { expireLeases, refreshLeases } from "./queue/leases.ts";
 import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
 import { retireClass } from "./queue/retire.ts";
@@ -39,7 +40,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     },
   });
   const closing = new AbortController();
-  const { clock, route, sources, compile, orbs } = options;
+  const { clock, route, sources, compile, orbs, schedules = false } = options;
   const blobs = await openBlobDirectory(options.dataDirectory);
   const context: Context = {
     store,
@@ -51,6 +52,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     sources,
     ...(compile ? { compile } : {}),
     ...(orbs ? { orbs } : {}),
+    schedules,
     closing: closing.signal,
   };
   if (options.adminTokenFile !== undefined) await ensureAdminToken(options.adminTokenFile, context);
@@ -85,6 +87,7 @@ function startBackground(context: Context, waiters: QueueWaiters, log: FastifyBa
     () => expireLeases(context, closing),
     () => expireLockWaits(context, closing),
     () => watchForForeignTasks(context, waiters, closing),
+    ...(context.schedules ? [() => startSchedules(context, closing, log)] : []),
   ];
   return loops.map((loop) => untilClosed(context, loop, log));
 }

@@ -5,33 +5,50 @@ import { nextNumbers } from "../store/counters.ts";
 import { appendEvents } from "../store/events.ts";
 import { insertPipeline } from "../store/pipelines.ts";
 import type { NewRow } from "../store/schema.ts";
+import type { Unit } from "../store/store.ts";
 import { applyEvent } from "./apply.ts";
 import { continuationVariable, rememberForContinuation } from "./continuation.ts";
 import { draftWorkflows } from "./draft.ts";
-import { planWorkflows, referenceOf } from "./plan.ts";
+import { type PlannedWorkflow, planWorkflows, referenceOf } from "./plan.ts";
+import { rememberSchedules } from "./remember-schedules.ts";
 
 /** Writes a pipeline down and lets its first jobs begin. Throws ControlPlaneError when `only` names what is not there. */
 export async function createPipeline(context: Context, wanted: NewPipeline): Promise<{ id: string; number: number }> {
-  // What is asked for is in the config that a setup config goes on with.
-  const only = wanted.config.setup ? undefined : wanted.only;
-  const workflows = planWorkflows(wanted.config, {
-    reference: referenceOf(wanted.vcs),
-    ...(only === undefined ? {} : { only }),
-  });
-  const key = wanted.config.setup ? newToken() : undefined;
   return await context.store.transaction(async (unit) => {
-    const pipeline = { id: context.newId(), number: await nextNumbers(unit.db, "pipeline") };
-    const withKey = key ? withVariable(wanted, continuationVariable, key.token.reveal()) : wanted;
-    const draft = await draftWorkflows(context, unit, { wanted: withKey, workflows, pipeline });
-    const atMs = context.clock.now();
-    const row = {
-      ...pipelineRow({ ...pipeline, atMs, wanted }),
-      ...(key ? rememberForContinuation(wanted, key.hash) : {}),
-    };
-    await insertPipeline(unit.db, { pipeline: row, ...draft.rows });
-    await appendEvents(unit, pipeline.id, [{ told: { type: "pipeline", ...pipeline, atMs, workflows: draft.told } }]);
-    await applyEvent(context, unit, pipeline.id, { type: "start" });
+    const pipeline = await planAndWritePipeline(context, unit, wanted);
+    if (context.schedules) await rememberSchedules(context, unit, wanted);
     return pipeline;
+  });
+}
+
+/** In the caller's transaction. Throws as `createPipeline` does. */
+export async function planAndWritePipeline(
+  context: Context,
+  unit: Unit,
+  wanted: NewPipeline,
+): Promise<{ id: string; number: number }> {
+  const workflows = planOf(context, wanted);
+  const key = wanted.config.setup ? newToken() : undefined;
+  const pipeline = { id: context.newId(), number: await nextNumbers(unit.db, "pipeline") };
+  const withKey = key ? withVariable(wanted, continuationVariable, key.token.reveal()) : wanted;
+  const draft = await draftWorkflows(context, unit, { wanted: withKey, workflows, pipeline });
+  const atMs = context.clock.now();
+  const row = {
+    ...pipelineRow({ ...pipeline, atMs, wanted }),
+    ...(key ? rememberForContinuation(wanted, key.hash) : {}),
+  };
+  await insertPipeline(unit.db, { pipeline: row, ...draft.rows });
+  await appendEvents(unit, pipeline.id, [{ told: { type: "pipeline", ...pipeline, atMs, workflows: draft.told } }]);
+  await applyEvent(context, unit, pipeline.id, { type: "start" });
+  return pipeline;
+}
+
+function planOf({ schedules }: Context, { config, vcs, only }: NewPipeline): PlannedWorkflow[] {
+  return planWorkflows(config, {
+    reference: referenceOf(vcs),
+    schedules,
+    // What is asked for is in the config that a setup config goes on with.
+    ...(only === undefined || config.setup ? {} : { only }),
   });
 }
 

@@ -11,6 +11,7 @@ import type {
 } from "../../config/compiled.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { passesFilters, type Reference } from "./filters.ts";
+import { cronsOn } from "./schedule.ts";
 
 /** Which workflows and jobs of a config run, with filters and `only` decided. Pure. */
 export interface PlannedWorkflow {
@@ -35,6 +36,8 @@ export interface PlannedJob {
 export interface PlanOptions {
   reference: Reference;
   only?: { workflow?: string; job?: string };
+  /** Scheduled workflows of branches are started by their schedules. */
+  schedules?: boolean;
 }
 
 const terminal: RequireStatus[] = ["success", "failed", "canceled", "unauthorized", "not_run"];
@@ -68,13 +71,22 @@ function planWorkflow(
 ): PlannedWorkflow {
   const maxAutoReruns = workflow.max_auto_reruns ?? 0;
   const notRun = (reason: string): PlannedWorkflow => ({ name, jobs: [], notRun: reason, maxAutoReruns });
-  const crons = (workflow.triggers ?? []).map(({ schedule }) => schedule.cron).join(", ");
-  if (crons !== "" && options.only?.workflow === undefined)
-    return notRun(`it has a schedule (${crons}), and nothing starts schedules here: ask for the workflow by its name`);
+  if (workflow.triggers && workflow.triggers.length > 0 && options.only?.workflow === undefined)
+    return notRun(whyNotNow(workflow.triggers, options));
   const invocations = workflow.jobs.map((invocation) => readInvocation(invocation, config));
   const kept = withoutFilteredOut(invocations, options.reference);
   if (kept.length === 0) return notRun(`its filters leave no job in for ${referenceInWords(options.reference)}`);
   return { name, jobs: inOrder(pick(kept, options.only?.job), name), maxAutoReruns };
+}
+
+function whyNotNow(
+  triggers: NonNullable<CompiledWorkflow["triggers"]>,
+  { reference, schedules = false }: PlanOptions,
+): string {
+  const has = `it has a schedule (${triggers.map(({ schedule }) => schedule.cron).join(", ")})`;
+  if (!schedules) return `${has}, and nothing starts schedules here: ask for the workflow by its name`;
+  if (cronsOn(triggers, reference).length > 0) return `${has}, and starts at its times (UTC) alone`;
+  return `${has}, which never starts it for ${referenceInWords(reference)}: ask for the workflow by its name`;
 }
 
 /** What filters are asked about. */

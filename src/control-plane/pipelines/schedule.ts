@@ -1,5 +1,5 @@
 import type { CompiledWorkflow } from "../../config/compiled.ts";
-import { passesFilters } from "./filters.ts";
+import { passesFilters, type Reference } from "./filters.ts";
 
 export type Schedule = NonNullable<CompiledWorkflow["triggers"]>[number]["schedule"];
 
@@ -33,6 +33,17 @@ export function nextOccurrence({ cron }: Pick<Schedule, "cron">, afterMs: number
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** The different crons that start a workflow with these triggers, without those that never come. Tags, and trees on no branch, have none. */
+export function cronsOn(triggers: CompiledWorkflow["triggers"], { branch, tag }: Reference): string[] {
+  if (branch === undefined || tag !== undefined) return [];
+  const schedules = (triggers ?? [])
+    .map(({ schedule }) => schedule)
+    .filter((schedule) => runsOnBranch(schedule, branch));
+  // YAML makes a number of a text that is one, and the compiler lets it pass.
+  const crons = new Set(schedules.map(({ cron }: { cron: unknown }) => String(cron)));
+  return [...crons].filter((cron) => nextOccurrence({ cron }, 0) !== undefined);
 }
 
 /** Whether it runs for a branch. Schedules know no tags. */

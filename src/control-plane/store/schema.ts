@@ -25,6 +25,7 @@ export interface Schema {
   orb_version: OrbVersionTable;
   /** Texts of orbs. `hash` is the text's SHA-256 in hex. */
   orb_text: { hash: string; text: string };
+  schedule: ScheduleTable;
   test_results: { task_id: string; attempt: number; step: number; total: number; failed: number } & StoredBlob;
 }
 
@@ -44,6 +45,18 @@ interface OrbVersionTable {
   published_ms: number;
   /** Null: never. */
   expires_ms: number | null;
+}
+
+interface ScheduleTable {
+  /** Slug of the project. */
+  project: string;
+  branch: string;
+  workflow: string;
+  cron: string;
+  /** The occurrence that it waits for; null: there is none. */
+  due_ms: number | null;
+  /** What its pipelines are made with; see pipelines/remember-schedules.ts. */
+  pipeline_json: string;
 }
 
 interface PipelineTable {

@@ -38,7 +38,7 @@ const refusals =
 
 /** An address may carry a password; neither messages nor containers are to have it. */
 export function withoutCredentials(words: string): string {
-  return words.replaceAll(/([a-z+]+:\/\/)[^@/\s]+@/g, "$1");
+  return words.replaceAll(/([a-z+]+:\/\/)[^/\s]*@/g, "$1");
 }
 
 const safe = [

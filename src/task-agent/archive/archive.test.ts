@@ -228,6 +228,26 @@ describe("extraction stays inside", () => {
     expect(outside()).toEqual(untouched);
   });
 
+  test("a link that takes a directory's place does not lead its mode out", async () => {
+    chmodSync(join(base, "elsewhere"), 0o700);
+    await unpacked(
+      await foreign(
+        { name: "d", type: "directory", mode: 0o777, mtime: new Date(0) },
+        { name: "d", type: "symlink", linkname: "../elsewhere" },
+      ),
+    );
+
+    const { mode, mtimeMs } = lstatSync(join(base, "elsewhere"));
+    expect(mode & 0o777).toBe(0o700);
+    expect(mtimeMs).toBeGreaterThan(0);
+  });
+
+  test("a name of many thousand parts is refused before anything is made of it", async () => {
+    const deep = { name: `${"d/".repeat(20_000)}f`, content: "x" };
+
+    await expect(unpacked(await foreign(deep), to, 100_000)).rejects.toThrow(/a name of \d+ bytes/);
+  });
+
   test("devices and fifos are left out, setuid bits are dropped", async () => {
     skipped.length = 0;
     await unpacked(

@@ -72,10 +72,12 @@ export class Root {
   finish(): void {
     for (const { path, mode, mtime } of this.#directories.toReversed()) {
       try {
+        // A later entry may have put a link in its place, and both calls would follow it.
+        if (!lstatSync(path).isDirectory()) continue;
         utimesSync(path, mtime, mtime);
         chmodSync(path, mode);
       } catch {
-        // One that was there before and belongs to somebody else.
+        // One that was there before and belongs to somebody else, or that a later entry has taken away.
       }
     }
   }
@@ -130,7 +132,11 @@ export class Root {
   }
 }
 
+/** Longer ones the kernel does not take. */
+const maxNameBytes = 4096;
+
 function segmentsOf(name: string): string[] {
+  if (name.length > maxNameBytes) throw new ArchiveError(`it has a name of ${name.length} bytes`);
   if (name.startsWith("/")) throw new ArchiveError(`it has an absolute name: ${JSON.stringify(name)}`);
   if (name.includes("\0")) throw new ArchiveError("it has a name with a NUL byte");
   const segments = name.split("/").filter((segment) => segment !== "" && segment !== ".");

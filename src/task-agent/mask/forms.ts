@@ -18,8 +18,9 @@ export function secretForms(values: readonly string[]): Buffer[] {
   return [...forms].map((form) => Buffer.from(form, "latin1"));
 }
 
+/** Without the space around them: a shell drops it where a variable is not quoted. */
 function lines(value: string): string[] {
-  return value.includes("\n") ? value.split("\n").map((line) => line.trim()) : [];
+  return value.split("\n").map((line) => line.trim());
 }
 
 /** As latin1: one character a byte. */

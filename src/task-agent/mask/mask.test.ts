@@ -44,6 +44,10 @@ describe("what is masked", () => {
     expect(maskedText([key], `[${key.replaceAll("\r", "").replaceAll("\n", "\r\n")}]`)).not.toMatch(/abcd|ijkl|KEY/);
   });
 
+  test("masks a value without the space around it, which an unquoted variable loses", () => {
+    expect(maskedText([" hunter22\t"], "it is hunter22.")).toBe("it is ****.");
+  });
+
   test("leaves values alone that are short, or true or false", () => {
     expect(maskedText(["abc", "true", "False", ""], "abc true False")).toBe("abc true False");
   });

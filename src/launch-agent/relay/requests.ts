@@ -29,6 +29,8 @@ interface Open {
 
 /** Far more than any task agent has open; each holds up to two credits of bytes. */
 const mostOpen = 16;
+/** With those that were given up and are still being ended: else a task could begin and give up as fast as it can write. */
+const mostRunning = 4 * mostOpen;
 const messageChars = 4096;
 
 /**
@@ -76,6 +78,8 @@ export class RequestRelay {
   #onRequest(id: number, request: Request): void {
     if (id <= this.#newestId) throw new ChannelViolation(`request id ${id} after ${this.#newestId}: ids have to grow`);
     if (this.#open.size >= mostOpen) throw new ChannelViolation(`more than ${mostOpen} requests at once`);
+    if (this.#running.size >= mostRunning)
+      throw new ChannelViolation(`more than ${mostRunning} requests begun at once`);
     this.#newestId = id;
     const open = this.#prepare(id, request);
     this.#open.set(id, open);

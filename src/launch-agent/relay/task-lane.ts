@@ -3,10 +3,14 @@ import type { RecordBody, RecordFrame, TaskEnded } from "../../protocol/records.
 import { ChannelViolation } from "../channel/violation.ts";
 import type { RecordRelay } from "./records.ts";
 
+/** Steps' names, beginnings and ends: no limit of output counts them, and no task agent has nearly as much to say. */
+const mostStepBytes = 32 * 1024 * 1024;
+
 /** The task agent's lane as it passes through here: numbers without gaps, nothing after its last record. */
 export class TaskLane {
   readonly #relay: RecordRelay;
   #seq = 0;
+  #stepBytes = 0;
   #ended: TaskEnded | undefined;
 
   constructor(relay: RecordRelay) {
@@ -26,8 +30,12 @@ export class TaskLane {
     if (this.#ended) throw new ChannelViolation("a record after the end of the task");
     this.#seq = seq;
     if (record.type === "task-ended") this.#ended = record;
-    const frame = { type: "record", seq, record } satisfies RecordFrame;
-    this.#relay.push(seq, encodeFrame(frame, body.byteLength > 0 ? body : undefined));
+    const header = { type: "record", seq, record } satisfies RecordFrame;
+    const frame = encodeFrame(header, body.byteLength > 0 ? body : undefined);
+    if (record.type !== "output") this.#stepBytes += frame.byteLength;
+    if (this.#stepBytes > mostStepBytes)
+      throw new ChannelViolation(`more than ${mostStepBytes} bytes about steps, output not counted`);
+    this.#relay.push(seq, frame);
     return this.#relay.full();
   }
 

@@ -29,7 +29,7 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   const key = { taskId: task.id, attempt: task.attempt, lane };
   const received = await readRecords(body, lane);
   const known = await ackedOf(context.store.db, key);
-  await verifyPieces(piecesAfter(received, known));
+  await verifyPieces(piecesAfter(received, known, roomFor(task)));
   return await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
     if (now?.attempt !== task.attempt || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
@@ -44,11 +44,15 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   });
 }
 
-function* piecesAfter(received: readonly ReceivedRecord[], known: number): Generator<EncodedPiece> {
+/** The pieces that are stored. What is beyond the limit is dropped unread: eight megabytes of it can say that they are forty thousand. */
+function* piecesAfter(received: readonly ReceivedRecord[], known: number, roomBytes: number): Generator<EncodedPiece> {
+  let bytes = 0;
   for (const { seq, record, body } of received) {
     if (seq <= known) continue;
-    if (record.type === "output") yield { encoding: record.encoding, length: record.length, data: body };
-    else if (body.byteLength > 0)
+    if (record.type === "output") {
+      bytes += record.length;
+      if (bytes <= roomBytes) yield { encoding: record.encoding, length: record.length, data: body };
+    } else if (body.byteLength > 0)
       throw new ControlPlaneError("bad-request", `record ${seq} has bytes, and is no output`);
   }
 }
@@ -115,17 +119,24 @@ interface OutputBudget {
   readonly columns: Partial<Row<"task">>;
 }
 
+function roomFor(task: Row<"task">): number {
+  return task.output_dropped === 1 ? 0 : task.output_limit + outputSlackBytes - task.output_bytes;
+}
+
 /** The task agent stops at the limit by itself. This holds for one that does not. */
 function outputBudget(task: Row<"task">): OutputBudget {
   const limit = task.output_limit;
+  let room = roomFor(task);
   let bytes = task.output_bytes;
   let dropped = task.output_dropped === 1;
   return {
     take(piece) {
-      if (!dropped && bytes + piece.length <= limit + outputSlackBytes) {
+      if (piece.length <= room) {
+        room -= piece.length;
         bytes += piece.length;
         return [{ output: piece }];
       }
+      room = 0;
       if (dropped) return [];
       dropped = true;
       const data = Buffer.from(`\n[the output limit of ${limit} bytes is reached: what follows is dropped]\n`);

@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
 import { maxRecordsPostBytes } from "../../protocol/agent-api.ts";
 import { FrameDecoder, FrameError } from "../../protocol/frames.ts";
-import { firstTaskStep, type Lane, RecordFrame } from "../../protocol/records.ts";
+import { firstTaskStep, type Lane, maxOutputPieceBytes, RecordFrame } from "../../protocol/records.ts";
 import { ControlPlaneError } from "../errors.ts";
 
 export interface ReceivedRecord {
@@ -51,5 +51,10 @@ function readRecord(frame: { header: unknown; body: Buffer }, lane: Lane, before
     throw new ControlPlaneError("bad-request", `record ${seq} follows record ${before}: numbers must have no gaps`);
   if ("step" in record && (lane === "task") !== record.step >= firstTaskStep)
     throw new ControlPlaneError("bad-request", `step ${record.step} is not one of the ${lane} lane's`);
+  if (record.type === "output" && record.length > maxOutputPieceBytes)
+    throw new ControlPlaneError(
+      "bad-request",
+      `an output piece of ${record.length} bytes is over ${maxOutputPieceBytes}`,
+    );
   return { seq, record, body: frame.body };
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { zstdDecompressSync } from "node:zlib";
-import { maxOutputPieceBytes, type Output } from "../../protocol/records.ts";
+import type { Output } from "../../protocol/records.ts";
 import { ControlPlaneError } from "../errors.ts";
 
 /** Others get their turn after this many bytes: about as many milliseconds as megabytes. */
@@ -27,8 +27,6 @@ export async function verifyPieces(pieces: Iterable<EncodedPiece>): Promise<void
 
 function verifyPiece(piece: EncodedPiece): void {
   const { length } = piece;
-  if (length > maxOutputPieceBytes)
-    throw new ControlPlaneError("bad-request", `an output piece of ${length} bytes is over ${maxOutputPieceBytes}`);
   const actual = decodedLength(piece);
   if (actual !== length)
     throw new ControlPlaneError("bad-request", `an output piece states ${length} bytes and has ${actual}`);

@@ -191,6 +191,31 @@ describe("records", () => {
   });
 });
 
+describe("output beyond the limit", () => {
+  test("is not even decoded", async () => {
+    await using plane = await temporaryControlPlane();
+    const held = await heldTask(plane);
+    const whole = Buffer.alloc(1024 * 1024);
+    const claimed: [RecordBody, Buffer] = [
+      {
+        type: "output",
+        step: 100,
+        stream: "stdout",
+        offset: whole.byteLength,
+        length: whole.byteLength,
+        encoding: "zstd",
+      },
+      Buffer.from("no zstd"),
+    ];
+
+    expect(await held.send([started(100), compressed(100, 0, whole), claimed])).toMatchObject({ status: 200 });
+    expect(await held.send([claimed])).toMatchObject({ status: 200 });
+
+    const output = await outputOf(plane, held.task.id);
+    expect(output.byteLength).toBeLessThan(whole.byteLength + 100);
+  });
+});
+
 describe("watching", () => {
   test("tells the whole story in order, to one who comes late as well", async () => {
     await using plane = await temporaryControlPlane();

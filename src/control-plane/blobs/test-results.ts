@@ -7,6 +7,8 @@ import type { Row } from "../store/schema.ts";
 import { putTestResults } from "../store/stored.ts";
 
 const maxBytes = 64 * 1024 * 1024;
+/** The values of the longest list of results there may be, and some more. */
+const maxValues = 8 * 200_000 + 1000;
 
 /** Checks, counts and keeps the test results of a step. Throws ControlPlaneError `bad-request` or `too-large`. */
 export async function storeTestResults(
@@ -47,6 +49,8 @@ async function readAll(content: Readable): Promise<Buffer> {
 }
 
 function parse(bytes: Buffer): TestResults {
+  if (hasMoreValues(bytes, maxValues))
+    throw new ControlPlaneError("too-large", `test results may have ${maxValues} values, in all results together`);
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString("utf8"));
@@ -60,4 +64,22 @@ function parse(bytes: Buffer): TestResults {
     "bad-request",
     `the test results are malformed: ${issue?.path.join(".")}: ${issue?.message}`,
   );
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+/** `,`, `[` and `{`: one stands before every value. */
+const beforeValues = new Set([0x2c, 0x5b, 0x7b]);
+
+/** Before JSON is read: twenty million empty lists in these bytes would keep the whole control plane busy for ten seconds. */
+function hasMoreValues(json: Buffer, limit: number): boolean {
+  let values = 0;
+  let inText = false;
+  for (let at = 0; at < json.byteLength; at += 1) {
+    const byte = json[at] ?? 0;
+    if (byte === quote) inText = !inText;
+    else if (inText) at += byte === backslash ? 1 : 0;
+    else if (beforeValues.has(byte) && ++values > limit) return true;
+  }
+  return false;
 }

@@ -241,6 +241,29 @@ describe("test results", () => {
   });
 });
 
+describe("test results that would keep everybody waiting", () => {
+  const put = async (body: string) => {
+    await using plane = await temporaryControlPlane();
+    await plane.start(configOf(["build"]));
+    const task = await claim(plane);
+    return await task.call("PUT", `${agentApi.testResults}?step=104`, { body, type: "application/json" });
+  };
+
+  test("are refused before they are read", async () => {
+    expect(await put(`{"tests":[${"[],".repeat(1_000_000)}[]]}`)).toMatchObject({
+      status: 413,
+      json: { code: "too-large", message: expect.stringContaining("values") },
+    });
+  });
+
+  test("are not taken for those whose messages are full of brackets", async () => {
+    const message = `\\"${"[{,".repeat(600_000)}`;
+    const result = { classname: "c", name: "n", result: "failure", message, runTime: 1 };
+
+    expect(await put(JSON.stringify({ tests: [result] }))).toMatchObject({ status: 201 });
+  });
+});
+
 describe("the source", () => {
   test("comes as the provider gives it", async () => {
     const asked: object[] = [];

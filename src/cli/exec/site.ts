@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
-import { lstat, mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { createServer } from "node:net";
-import { hostname, tmpdir, userInfo } from "node:os";
+import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import { type GroundOptions, type LaidGround, layGround } from "../../launch-agent/ground.ts";
@@ -10,6 +10,7 @@ import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 import { findEngine } from "./find-engine.ts";
+import { makeRuntimeDirectory, runtimeDirectoryOf } from "./runtime-directory.ts";
 
 /**
  * Where a run takes place: its name, its engine, and what starts containers there. Everything that is needed before the first of
@@ -106,11 +107,6 @@ async function showLife(path: string): Promise<AsyncDisposable> {
   };
 }
 
-/** Holds the sockets of running sessions. */
-function runtimeDirectoryOf(env: Io["env"]): string {
-  return join(env["XDG_RUNTIME_DIR"] || join(tmpdir(), `cofferdam-${userInfo().uid}`), "cofferdam");
-}
-
 /**
  * What the names of runs begin with that can see whether one another is alive: their sockets lie in one directory. A run that
  * keeps its socket elsewhere (a login without XDG_RUNTIME_DIR) must not look dead to us. Short: a socket's path ends at 107 bytes.
@@ -129,18 +125,5 @@ function checkSocketPath(path: string): void {
   throw new CommandError(
     `the path of the socket ${path} is longer than ${maxSocketPathBytes} bytes: set XDG_RUNTIME_DIR to a shorter one.`,
     { exitCode: exitCode.usage },
-  );
-}
-
-/** Private to the user. */
-async function makeRuntimeDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { uid, mode } = await lstat(directory);
-  if (uid === userInfo().uid && (mode & 0o022) === 0) return;
-  throw new CommandError(
-    `${directory} belongs to or can be written by another user: remove it, or set XDG_RUNTIME_DIR.`,
-    {
-      exitCode: exitCode.usage,
-    },
   );
 }

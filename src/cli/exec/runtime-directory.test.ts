@@ -38,12 +38,12 @@ test("is taken behind a link of the user's own", async () => {
   mkdirSync(join(base, "real"), { mode: 0o700 });
   symlinkSync("real", dirname(directory));
 
-  await makeRuntimeDirectory(directory);
+  await expect(makeRuntimeDirectory(directory)).resolves.toBeUndefined();
 });
 
 test("is taken in a directory that all share and in which everybody keeps their own, as in /tmp", async () => {
   mkdirSync(dirname(directory), { recursive: true });
   chmodSync(dirname(directory), 0o1777);
 
-  await makeRuntimeDirectory(directory);
+  await expect(makeRuntimeDirectory(directory)).resolves.toBeUndefined();
 });

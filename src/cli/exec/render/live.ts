@@ -49,7 +49,7 @@ export function liveView(options: LiveOptions): View {
       if (event.type === "step-ended" && options.tail === undefined) failed(event, model);
       tailed?.event(event, model);
     },
-    notice: (text) => region.write(`${text}\n`),
+    notice: (text) => region.write(`${sane(text, { colours: false })}\n`),
     async end(model, facts) {
       clearInterval(timer);
       await told;
@@ -70,7 +70,7 @@ async function tellFailure(failure: {
   const { job, task, step, trouble, options, region } = failure;
   const lines = new LineSplitter();
   const print = (line: string) => region.write(`${sane(line, options)}\n`);
-  const title = `── ${taskLabel(job, task, job.tasks.size)} ▸ ${sane(firstLine(step.name), options)}`;
+  const title = `── ${sane(taskLabel(job, task, job.tasks.size), { colours: false })} ▸ ${sane(firstLine(step.name), options)}`;
   region.write(`\n${options.style(title, "bold")}\n`);
   for await (const bytes of options.stepOutput(task.id, step.number)) for (const line of lines.push(bytes)) print(line);
   for (const line of lines.end()) print(line);

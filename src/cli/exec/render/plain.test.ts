@@ -70,6 +70,14 @@ describe("plain view", () => {
     expect(shown).toContain("[test] ✗ Run tests: exit code 7");
   });
 
+  test("disarms names, too, which are as foreign as what is written", async () => {
+    const named = JSON.stringify(story).replace('"name":"test"', String.raw`"name":"te\u001b]0;pwned\u0007st"`);
+
+    const shown = await show(JSON.parse(named) as WatchEvent[]);
+
+    expect(shown).not.toMatch(/[\u001b\u0007]/);
+  });
+
   test("ends with what every job came to, what was not run and why, and where artifacts lie", async () => {
     const shown = await show(story);
 

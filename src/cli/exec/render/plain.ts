@@ -19,7 +19,7 @@ export function plainView(options: PlainOptions): View {
   const splitters = new Map<string, LineSplitter>();
   // All lines in one write: a call of the system for each would take longer than everything else together.
   const print = (label: string, text: string) => {
-    const prefix = `${style(`[${label}]`, "dim")} `;
+    const prefix = `${style(`[${sane(label, { colours: false })}]`, "dim")} `;
     stdout.write(`${prefix}${text.replaceAll("\n", `\n${prefix}`)}\n`);
   };
   const printLines = (label: string, lines: string[]) => {
@@ -55,7 +55,7 @@ export function plainView(options: PlainOptions): View {
       else if (event.type === "step-ended") stepEnded(event, label, job);
       else if (event.type === "task" && event.message) print(label, sane(event.message, options));
     },
-    notice: (text) => void stdout.write(`${text}\n`),
+    notice: (text) => void stdout.write(`${sane(text, { colours: false })}\n`),
     async end(model, facts) {
       stdout.write(summary(model, { style, artifactsDirectory: facts.artifactsDirectory }));
     },

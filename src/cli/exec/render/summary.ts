@@ -22,11 +22,12 @@ export function summary(
 ): string {
   const { style } = options;
   const jobs = [...model.jobs.values()];
-  const nameWidth = Math.max(4, ...jobs.map((job) => job.name.length));
+  const nameOf = ({ name }: JobModel) => sane(name, { colours: false });
+  const nameWidth = Math.max(4, ...jobs.map((job) => nameOf(job).length));
   const statusWidth = Math.max(6, ...jobs.map((job) => job.status.length));
   const lines = jobs.map((job) => {
     const { mark, colour } = statusMark(job.status);
-    const cells = [job.name.padEnd(nameWidth), job.status.padEnd(statusWidth), took(job).padStart(7), notes(job)];
+    const cells = [nameOf(job).padEnd(nameWidth), job.status.padEnd(statusWidth), took(job).padStart(7), notes(job)];
     return `${style(mark, colour)} ${style(cells.join("  ").trimEnd(), colour === "green" ? "reset" : colour)}`;
   });
   const total = duration((model.endedMs ?? model.startedMs) - model.startedMs);

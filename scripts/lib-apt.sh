@@ -18,8 +18,8 @@ apt_install() {
   export DEBIAN_FRONTEND=noninteractive
   if ! apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1; then
     apt-get update -qq >/dev/null 2>&1 || true
-    in_log /tmp/cofferdam-apt.log apt-get install -y -qq --no-install-recommends "$@" ||
-      die "apt could not install: $*. See /tmp/cofferdam-apt.log."
+    in_log "$logs/apt.log" apt-get install -y -qq --no-install-recommends "$@" ||
+      die "apt could not install: $*. See $logs/apt.log."
   fi
 }
 

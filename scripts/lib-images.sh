@@ -23,12 +23,12 @@ ensure_base_image() {
   say "No registry gave it within $registry_seconds s: making $base_image from Debian's packages instead."
   is_root && is_debian_like || die "Making $base_image needs root on Debian or Ubuntu. Load it by hand: docker load -i FILE"
   have mmdebstrap || apt_install mmdebstrap
-  make_base_image || die "mmdebstrap could not make $base_image. See /tmp/cofferdam-base.log."
+  make_base_image || die "mmdebstrap could not make $base_image. See $logs/base.log."
   say_done "$started" "made"
 }
 
 pull_base_image() {
-  log=/tmp/cofferdam-pull.log
+  log="$logs/pull.log"
   docker pull "$base_image" >"$log" 2>&1 &
   pulling=$!
   waited=0
@@ -52,7 +52,7 @@ make_base_image() {
     bookworm "$work/base.tar"
   # Without sources of its own (Ubuntu) the machine leaves the choice to mmdebstrap.
   if [ -s "$work/sources.list" ]; then set -- "$@" "$work/sources.list"; fi
-  in_log /tmp/cofferdam-base.log mmdebstrap "$@" &&
+  in_log "$logs/base.log" mmdebstrap "$@" &&
     docker import --change 'CMD ["bash"]' "$work/base.tar" "$base_image" >/dev/null
   result=$?
   rm -rf "$work"
@@ -69,8 +69,8 @@ task_agent_content() {
 }
 
 ensure_task_agent_image() {
-  in_log /tmp/cofferdam-build.log node_modules/node/bin/node --disable-warning=ExperimentalWarning scripts/build.ts task-agent ||
-    die "The task agent does not build. See /tmp/cofferdam-build.log."
+  in_log "$logs/build.log" node_modules/node/bin/node --disable-warning=ExperimentalWarning scripts/build.ts task-agent ||
+    die "The task agent does not build. See $logs/build.log."
   content=$(task_agent_content)
   if [ "$(image_content "$task_agent_image")" = "$content" ]; then return; fi
   started=$(date +%s)
@@ -89,8 +89,8 @@ build_image() {
   hash=$2
   shift 2
   old=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null || true)
-  in_log /tmp/cofferdam-build.log docker build --label "$content_label=$hash" -t "$tag" "$@" ||
-    die "The image $tag does not build. See /tmp/cofferdam-build.log."
+  in_log "$logs/build.log" docker build --label "$content_label=$hash" -t "$tag" "$@" ||
+    die "The image $tag does not build. See $logs/build.log."
   new=$(docker image inspect --format '{{.Id}}' "$tag")
   if [ -n "$old" ] && [ "$old" != "$new" ]; then
     drop_shared_volumes "$old"

@@ -8,8 +8,8 @@ ensure_node_modules() {
   if node_modules_are_fresh; then return; fi
   started=$(date +%s)
   say "Installing packages with npm ci."
-  in_log /tmp/cofferdam-npm.log npm ci --no-audit --no-fund || install_what_is_there ||
-    die "npm ci failed. See /tmp/cofferdam-npm.log."
+  in_log "$logs/npm.log" npm ci --no-audit --no-fund || install_what_is_there ||
+    die "npm ci failed. See $logs/npm.log."
   say_done "$started" "installed"
 }
 

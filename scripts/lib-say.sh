@@ -3,6 +3,11 @@
 
 setup_started=$(date +%s)
 
+# What commands say, for when they fail: in the checkout, which is the caller's own. In /tmp anybody could have put a link in
+# a file's place, for root to write through.
+logs=$PWD/dist/logs
+mkdir -p "$logs"
+
 say() {
   printf '%s\n' "$*"
 }

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { configCommand } from "./config.ts";
+import { sane } from "./exec/render/text.ts";
 import { execCommand } from "./exec.ts";
 import { type Cli, CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
 import { orbCommand } from "./orb.ts";
@@ -38,7 +39,8 @@ function configure(command: Command, io: Io): Command {
 function report(error: unknown, io: Io): ExitCode {
   if (isCommanderError(error)) return error.exitCode === 0 ? exitCode.success : exitCode.usage;
   if (error instanceof CommandError) {
-    io.stderr.write(`cofferdam: ${error.message}\n`);
+    // It may quote what a config or a server says.
+    io.stderr.write(`cofferdam: ${sane(error.message, { colours: false })}\n`);
     return error.exitCode;
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -16,9 +16,9 @@ ensure_node_modules() {
 # npm 11 refuses a lock file without the packages of other platforms, and a registry may not have those. npm install takes
 # the versions of the lock file as well, and leaves it as it is.
 install_what_is_there() {
-  grep -q 'npm error code EUSAGE' /tmp/cofferdam-npm.log || return 1
+  grep -q 'npm error code EUSAGE' "$logs/npm.log" || return 1
   say "npm ci misses packages of other platforms in the lock file: npm install takes what is there."
-  in_log /tmp/cofferdam-npm.log npm install --no-save --no-audit --no-fund
+  in_log "$logs/npm.log" npm install --no-save --no-audit --no-fund
 }
 
 # Whether what is installed is what the lock file says, by npm's own record of it.

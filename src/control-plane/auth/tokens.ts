@@ -65,6 +65,6 @@ function sameHash(one: string, other: string): boolean {
 }
 
 function unknownToken(kind: "resource-class" | "task"): ControlPlaneError {
-  const hint = kind === "task" ? "it comes with a claim" : "make a new one with `cofferdam token create`";
+  const hint = kind === "task" ? "it comes with a claim" : "it is mistyped, or its class was taken away";
   return new ControlPlaneError("unauthorized", `this is no ${kind} token of this control plane; ${hint}`);
 }

@@ -1,4 +1,5 @@
 import { compileConfig, type OrbSource, renderDiagnostics } from "../config/index.ts";
+import { withoutCredentials } from "../lib/credentials.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 
 /** Compiles what a setup workflow goes on with, with orbs from `orbs`, or else those that the control plane knows. */
@@ -12,7 +13,7 @@ export function compileWith(own?: OrbSource): NonNullable<ControlPlaneOptions["c
         "pipeline.git.branch": vcs.branch ?? null,
         "pipeline.git.tag": vcs.tag ?? null,
         "pipeline.git.revision": vcs.revision ?? null,
-        "pipeline.git.repo_url": vcs.url ?? null,
+        "pipeline.git.repo_url": vcs.url === undefined ? null : withoutCredentials(vcs.url),
         "pipeline.project.slug": project.slug,
         "pipeline.trigger_source": "api",
       },

@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
+import { withoutCredentials } from "../../lib/credentials.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 
 const run = promisify(execFile);
@@ -77,8 +78,4 @@ async function isInRepository(directory: string): Promise<boolean> {
       if ((await stat(join(at, name)).catch(() => undefined)) !== undefined) return true;
     if (dirname(at) === at) return false;
   }
-}
-
-function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z+]+:\/\/)[^@/]*@/, "$1");
 }

@@ -1,3 +1,4 @@
+import { withoutCredentials } from "../../lib/credentials.ts";
 import type { NewPipeline } from "../control-plane.ts";
 
 export interface EnvironmentOptions {
@@ -24,7 +25,7 @@ function builtIn({ pipeline, workflow, job, workingDirectory, total }: Environme
     CIRCLE_BRANCH: vcs.branch,
     CIRCLE_TAG: vcs.tag,
     CIRCLE_SHA1: vcs.revision,
-    CIRCLE_REPOSITORY_URL: vcs.url,
+    CIRCLE_REPOSITORY_URL: vcs.url && withoutCredentials(vcs.url),
     CIRCLE_BUILD_NUM: String(job.number),
     CIRCLE_JOB: job.name,
     CIRCLE_NODE_TOTAL: String(total),

@@ -26,7 +26,7 @@ const pipeline = {
   id: "p",
   number: 12,
   project: { slug: "gh/acme/rocket", name: "rocket" },
-  vcs: { branch: "main", revision: "0123abc", url: "https://example.com/acme/rocket" },
+  vcs: { branch: "main", revision: "0123abc", url: "https://me:hunter22@example.com/acme/rocket" },
   trigger: { type: "test", actor: "tester" },
   environment: { SHARED: "pipeline", CIRCLE_JOB: "not this", TOKEN: "s3cret", EMPTY: "" },
   secretNames: ["TOKEN", "EMPTY", "MISSING"],

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { withoutCredentials } from "../../lib/credentials.ts";
 import { listTree, packTree } from "../../lib/tree-archive.ts";
 import type { SourceProvider, SourceRequest } from "../control-plane.ts";
 import { ControlPlaneError } from "../errors.ts";
-import { git, withoutCredentials } from "./git.ts";
+import { git } from "./git.ts";
 
 export interface GitSourceOptions {
   /** Keeps a mirror of every repository, so that a checkout fetches only what is new. */

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
+import { withoutCredentials } from "../../lib/credentials.ts";
 import { ControlPlaneError } from "../errors.ts";
 
 export interface GitOptions {
@@ -35,11 +36,6 @@ export async function git(args: readonly string[], options: GitOptions): Promise
 /** What git says when another try would be told the same, in its own words under LC_ALL=C. Everything else may be the network. */
 const refusals =
   /not found|does not exist|does not appear to be a git repository|not exported|Authentication failed|could not read (Username|Password)|Permission denied|access denied/i;
-
-/** An address may carry a password; neither messages nor containers are to have it. */
-export function withoutCredentials(words: string): string {
-  return words.replaceAll(/([a-z+]+:\/\/)[^/\s]*@/g, "$1");
-}
 
 const safe = [
   "-c",

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { agentApi, Continuation } from "../../protocol/agent-api.ts";
 import { authenticateTask } from "../auth/tokens.ts";
@@ -17,7 +17,10 @@ export function continueRoutes(server: FastifyInstance, context: Context): void 
     return { message: "Accepted." };
   });
 
-  server.post(agentApi.continue, { bodyLimit }, async (request) => {
+  // Before the body is read, too: megabytes of JSON are not for everybody to send.
+  const onRequest = async ({ headers }: FastifyRequest) =>
+    void (await authenticateTask(context.store.db, headers.authorization));
+  server.post(agentApi.continue, { bodyLimit, onRequest }, async (request) => {
     const task = await authenticateTask(context.store.db, request.headers.authorization);
     await continueByTask(context, task, parseRequest(Continuation, request.body, "body"));
     return {};

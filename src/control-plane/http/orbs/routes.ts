@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { authenticateUser } from "../../auth/users.ts";
 import type { Context } from "../../context.ts";
@@ -13,8 +13,9 @@ const Question = z.object({ query: z.string(), variables: z.record(z.string(), z
  * CircleCI's command line of version 0 asks about orbs is answered. Like there, what is wrong with a question is said in an answer with status 200.
  */
 export function orbRoutes(server: FastifyInstance, context: Context): void {
-  server.post("/graphql-unstable", { bodyLimit }, async (request) => {
-    await authenticateUser(context.store.db, request.headers);
+  // Before the body is read: megabytes of JSON are not for everybody to send.
+  const onRequest = async ({ headers }: FastifyRequest) => void (await authenticateUser(context.store.db, headers));
+  server.post("/graphql-unstable", { bodyLimit, onRequest }, async (request) => {
     const { query, variables } = parseRequest(Question, request.body, "body");
     // Loaded with the first question: a control plane for one pipeline does not wait for it.
     const [{ executeGraphql }, { orbFields }] = await Promise.all([

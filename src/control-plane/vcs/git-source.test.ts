@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { SourceRequest } from "../control-plane.ts";
+import { beginningOf } from "./git.ts";
 import { gitSource } from "./git-source.ts";
 
 let root: string;
@@ -104,6 +105,16 @@ describe("git source", () => {
       expect(readdirSync(join(root, "mirrors")).filter((name) => name.startsWith("checkout-"))).toEqual([]),
     );
   });
+});
+
+test("keeps the beginning of what a server has to say, and reads the rest", async () => {
+  let sent = 0;
+  const endless = async function* () {
+    for (; sent < 1000; sent++) yield Buffer.alloc(64 * 1024, sent === 0 ? "a" : "b");
+  };
+
+  expect(await beginningOf(endless())).toBe("a".repeat(16 * 1024));
+  expect(sent).toBe(1000);
 });
 
 async function checkOut(request: Pick<SourceRequest, "vcs" | "method" | "depth">): Promise<string> {

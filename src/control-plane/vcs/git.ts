@@ -25,12 +25,22 @@ export async function git(args: readonly string[], options: GitOptions): Promise
     child.once("error", (error) => resolve(error.message));
     child.once("close", (code, signal) => resolve(code ?? signal ?? "ended"));
   });
-  const [stdout, stderr, exit] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  const [stdout, stderr, exit] = await Promise.all([text(child.stdout), beginningOf(child.stderr), exited]);
   if (exit === 0) return stdout.trim();
   options.signal.throwIfAborted();
   const words = withoutCredentials(stderr).trim().split("\n").slice(0, 3).join("; ") || `git ended with ${exit}`;
   const code = refusals.test(stderr) ? "not-found" : "unavailable";
   throw new ControlPlaneError(code, `could not ${withoutCredentials(options.what)}: ${words}`);
+}
+
+const mostWords = 16 * 1024;
+
+/** All of it is read, and little is kept: a server may have its words passed on for as long as it likes. */
+export async function beginningOf(stream: AsyncIterable<Buffer>): Promise<string> {
+  let kept = Buffer.alloc(0);
+  for await (const chunk of stream)
+    if (kept.byteLength < mostWords) kept = Buffer.concat([kept, chunk.subarray(0, mostWords - kept.byteLength)]);
+  return kept.toString("utf8");
 }
 
 /** What git says when another try would be told the same, in its own words under LC_ALL=C. Everything else may be the network. */

@@ -54,7 +54,7 @@ async function takeAway(
   unit: Unit,
   { task, message }: { task: Row<"task">; message: string },
 ): Promise<void> {
-  await closeOpenSteps(unit, attemptOf(task), context.clock.now());
+  await closeOpenSteps(unit, attemptOf(task), { atMs: context.clock.now() });
   const event = { type: "task-lost", task: task.id, attempt: task.attempt, begun: task.begun === 1, message } as const;
   await applyEvent(context, unit, task.pipeline_id, event);
   const after = await findTask(unit.db, task.id);
@@ -88,7 +88,7 @@ export async function failTask(context: Context, task: Row<"task">, message: str
   await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
     if (now?.attempt !== task.attempt) throw staleAttempt(task.id, task.attempt);
-    await closeOpenSteps(unit, attemptOf(now), context.clock.now());
+    await closeOpenSteps(unit, attemptOf(now), { atMs: context.clock.now() });
     const status = "infrastructure_fail";
     const event = {
       type: "task-ended",

@@ -12,6 +12,7 @@ import { ackedOf, findTask, setAcked, updateTask } from "../store/tasks.ts";
 import { type ReceivedRecord, readRecords } from "./read-body.ts";
 import { type EncodedPiece, verifyPieces } from "./verify.ts";
 
+const spinUpStep = 0;
 /** Room beyond the limit for the task agent's own notice that the rest is dropped. */
 const outputSlackBytes = 64 * 1024;
 
@@ -90,7 +91,10 @@ async function store(context: Context, unit: Unit, { task, lane, fresh }: Fresh)
   await updateTask(unit.db, task.id, { begun: begun ? 1 : 0, ...budget.columns, ...lease });
   const ended = fresh.map(({ record }) => record).find((record) => record.type === "task-ended");
   if (!ended) return;
-  await closeOpenSteps(unit, { ...ids, pipelineId: task.pipeline_id, attempt: task.attempt }, context.clock.now());
+  const attempt = { ...ids, pipelineId: task.pipeline_id, attempt: task.attempt };
+  // A task may be over before the end of its spinning up arrives, which comes by the other lane.
+  const but = lane === "task" ? { but: spinUpStep } : {};
+  await closeOpenSteps(unit, attempt, { atMs: context.clock.now(), ...but });
   const { status, message } = ended;
   const words = message === undefined ? {} : { message };
   const event = { type: "task-ended", task: task.id, attempt: task.attempt, status, begun, ...words } as const;

@@ -79,7 +79,11 @@ export interface Attempt {
  * Ends, in the story, the steps of an attempt that begun and were never ended: services that lived as long as the task, and what a
  * dead agent can no longer say.
  */
-export async function closeOpenSteps(unit: Unit, attempt: Attempt, atMs: number): Promise<void> {
+export async function closeOpenSteps(
+  unit: Unit,
+  attempt: Attempt,
+  { atMs, but }: { atMs: number; but?: number },
+): Promise<void> {
   const { pipelineId, jobId, taskId } = attempt;
   const rows = await unit.db
     .selectFrom("event")
@@ -96,6 +100,7 @@ export async function closeOpenSteps(unit: Unit, attempt: Attempt, atMs: number)
     if (type === "step-started") open.add(step);
     else open.delete(step);
   }
+  if (but !== undefined) open.delete(but);
   const outcome = { kind: "canceled" } as const;
   const told = [...open].map((step) => ({ type: "step-ended" as const, jobId, taskId, step, outcome, atMs }));
   await appendEvents(

@@ -111,6 +111,20 @@ describe("records", () => {
     ]);
   });
 
+  test("of spinning up may end after their task", async () => {
+    await using plane = await temporaryControlPlane();
+    const held = await heldTask(plane);
+    await held.sendFrom(1, [{ type: "step-started", step: 0, name: "Spin up", kind: "spin_up", atMs: 1 }], "launch");
+
+    await held.finish();
+    await held.sendFrom(2, [{ type: "step-ended", step: 0, outcome: { kind: "succeeded" }, atMs: 2 }], "launch");
+
+    const ends = (await storyOf(plane.controlPlane, held.pipeline)).filter(
+      (event) => event.type === "step-ended" && event.step === 0,
+    );
+    expect(ends.filter((event) => event.type === "step-ended" && event.outcome.kind === "canceled")).toEqual([]);
+  });
+
   test("may come after the end of the task from the agent that ended it", async () => {
     await using plane = await temporaryControlPlane();
     const held = await heldTask(plane);

@@ -8,15 +8,17 @@ ensure_node_modules() {
   if node_modules_are_fresh; then return; fi
   started=$(date +%s)
   say "Installing packages with npm ci."
-  in_log "$logs/npm.log" npm ci --no-audit --no-fund || install_what_is_there ||
-    die "npm ci failed. See $logs/npm.log."
+  npm ci --no-audit --no-fund >"$logs/npm.log" 2>&1 || install_what_is_there || die "npm ci failed. See $logs/npm.log."
   say_done "$started" "installed"
 }
 
 # npm 11 refuses a lock file without the packages of other platforms, and a registry may not have those. npm install takes
 # the versions of the lock file as well, and leaves it as it is.
 install_what_is_there() {
-  grep -q 'npm error code EUSAGE' "$logs/npm.log" || return 1
+  if ! grep -q 'npm error code EUSAGE' "$logs/npm.log"; then
+    tail -n 20 "$logs/npm.log" >&2
+    return 1
+  fi
   say "npm ci misses packages of other platforms in the lock file: npm install takes what is there."
   in_log "$logs/npm.log" npm install --no-save --no-audit --no-fund
 }

@@ -2,6 +2,9 @@ import { z } from "zod";
 
 export { firstTaskStep, maxOutputPieceBytes } from "./sync.ts";
 
+/** The launch lane's step in which the container comes to be. */
+export const spinUpStep = 0;
+
 /**
  * A task's story is a log of records, numbered from 1 without gaps, one log per lane. Whoever writes a lane keeps each
  * record until it is acknowledged, and sends it again after a break; whoever stores it ignores numbers that it has.

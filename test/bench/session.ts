@@ -8,6 +8,7 @@ import { compileConfig } from "../../src/config/index.ts";
 import type { AgentEvent } from "../../src/launch-agent/index.ts";
 import type { PoolOptions } from "../../src/launch-agent/pool/pool.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { firstTaskStep } from "../../src/protocol/records.ts";
 
 /** Control plane and launch agent of this process on the real engine, with the marks that the bench reads. */
 export interface BenchSession extends AsyncDisposable {
@@ -27,8 +28,6 @@ export interface RunTiming {
   outputBytes: number;
   outputSha256: string;
 }
-
-const firstTaskStep = 100;
 
 export async function openBenchSession(pool: Partial<PoolOptions> = {}): Promise<BenchSession> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-bench-"));

@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 import { join } from "node:path";
 import type { Engine, OwnedObject } from "../../engine/engine.ts";
+import { label } from "../../launch-agent/plan/labels.ts";
 
-const agentLabel = "dev.cofferdam.agent";
 const roles = ["task", "service", "pool", "helper"];
 
 /**
@@ -14,7 +14,7 @@ export async function removeLeftovers(
   owner: { prefix: string; runtimeDirectory: string },
   signal: AbortSignal,
 ): Promise<number> {
-  const found = (await Promise.all(roles.map((role) => engine.list({ "dev.cofferdam.role": role }, signal)))).flat();
+  const found = (await Promise.all(roles.map((role) => engine.list({ [label.role]: role }, signal)))).flat();
   const mine = found.filter((object) => agentOf(object).startsWith(owner.prefix));
   const agents = [...new Set(mine.map(agentOf))];
   const alive = await Promise.all(agents.map((agent) => isAlive(join(owner.runtimeDirectory, agent))));
@@ -31,7 +31,7 @@ async function isAlive(path: string): Promise<boolean> {
 }
 
 function agentOf(object: OwnedObject): string {
-  return object.labels[agentLabel] ?? "";
+  return object.labels[label.agent] ?? "";
 }
 
 /** Whether somebody serves this socket. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import { type GroundOptions, type LaidGround, layGround } from "../../launch-agent/ground.ts";
 import type { Log } from "../../launch-agent/log.ts";
+import { label } from "../../launch-agent/plan/labels.ts";
 import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
@@ -47,7 +48,7 @@ export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site
   const name = `${prefix}${randomUUID().slice(0, 8)}`;
   const socketPath = join(runtimeDirectory, `${name}.sock`);
   checkSocketPath(socketPath);
-  const helperLabels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "helper" };
+  const helperLabels = { [label.agent]: name, [label.role]: "helper" };
   const [{ engine, info }] = await Promise.all([
     findEngine(env, { helperLabels, signal: signal ?? new AbortController().signal }),
     makeRuntimeDirectory(runtimeDirectory),

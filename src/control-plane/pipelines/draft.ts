@@ -197,18 +197,8 @@ function taskRow(of: {
     node_index: of.index,
     queue: of.queue,
     queue_order: of.order,
-    status: "waiting",
-    attempt: 1,
-    message: null,
-    agent: null,
-    claim_id: null,
-    lease_expires_ms: null,
-    cancel_reason: null,
-    fenced: 0,
-    begun: 0,
-    output_bytes: 0,
     output_limit: of.outputLimit,
-    output_dropped: 0,
+    ...untouched,
   };
 }
 
@@ -222,3 +212,18 @@ function directoryOf(name: string, number: number, taken: Set<string>): string {
   taken.add(directory.toLowerCase());
   return directory;
 }
+
+/** What every task begins with, of a new workflow and of one that is run again. */
+export const untouched = {
+  status: "waiting",
+  attempt: 1,
+  message: null,
+  agent: null,
+  claim_id: null,
+  lease_expires_ms: null,
+  cancel_reason: null,
+  fenced: 0,
+  begun: 0,
+  output_bytes: 0,
+  output_dropped: 0,
+} as const satisfies Partial<NewRow<"task">>;

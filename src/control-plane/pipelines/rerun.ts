@@ -5,6 +5,7 @@ import { insertPipelineParts, loadWorkflow, setRerunsLeft, type WorkflowRows } f
 import type { NewRow, Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { TaskTemplate } from "../tasks/template.ts";
+import { untouched } from "./draft.ts";
 import type { Requirement } from "./state.ts";
 
 type Added = ToldEvent & { type: "workflows-added" };
@@ -123,17 +124,7 @@ async function copyTasks(
     id: context.newId(),
     job_id: ids.get(task.job_id) ?? "",
     queue_order: firstOrder + index,
-    status: "waiting",
-    attempt: 1,
-    message: null,
-    agent: null,
-    claim_id: null,
-    lease_expires_ms: null,
-    cancel_reason: null,
-    fenced: 0,
-    begun: 0,
-    output_bytes: 0,
-    output_dropped: 0,
+    ...untouched,
   }));
 }
 

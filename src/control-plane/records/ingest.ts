@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { Lane, Output } from "../../protocol/records.ts";
+import { type Lane, type Output, spinUpStep } from "../../protocol/records.ts";
 import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
@@ -12,7 +12,6 @@ import { ackedOf, findTask, setAcked, updateTask } from "../store/tasks.ts";
 import { type ReceivedRecord, readRecords } from "./read-body.ts";
 import { type EncodedPiece, verifyPieces } from "./verify.ts";
 
-const spinUpStep = 0;
 /** Room beyond the limit for the task agent's own notice that the rest is dropped. */
 const outputSlackBytes = 64 * 1024;
 

@@ -1,9 +1,9 @@
+import { spinUpStep } from "../../protocol/records.ts";
 import type { AgentApi, Claim } from "../api/client.ts";
 import type { LaunchLane } from "../relay/launch-lane.ts";
 import type { TaskContext } from "./context.ts";
 import type { TaskEnd } from "./end.ts";
 import type { TaskSession } from "./session.ts";
-import { spinUpStep } from "./spin-up.ts";
 
 export interface ReportOptions {
   context: TaskContext;

@@ -1,4 +1,5 @@
 import type { Account, ContainerPlan, Image } from "../../engine/engine.ts";
+import { spinUpStep } from "../../protocol/records.ts";
 import type { ImageSpec, Task } from "../../protocol/task.ts";
 import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
@@ -7,8 +8,6 @@ import type { TaskContext } from "./context.ts";
 import { ConfigFault } from "./end.ts";
 import type { TaskAgent } from "./task-agent-source.ts";
 import { agentInWords, classInWords, imageInWords, isolationInWords } from "./words.ts";
-
-export const spinUpStep = 0;
 
 export interface SpunUp extends TaskPlan {
   agent: TaskAgent;

@@ -1,4 +1,5 @@
 import { type Attachment, type Exit, isEngineError } from "../../engine/engine.ts";
+import { spinUpStep } from "../../protocol/records.ts";
 import type { Work } from "../../protocol/task.ts";
 import type { Claim } from "../api/client.ts";
 import { isFenced } from "../api/failure.ts";
@@ -17,7 +18,7 @@ import { settledWithin } from "./or-abort.ts";
 import { reportEnd } from "./report.ts";
 import { followService } from "./service.ts";
 import { TaskSession } from "./session.ts";
-import { type SpunUp, servicePlan, spinUp, spinUpStep } from "./spin-up.ts";
+import { type SpunUp, servicePlan, spinUp } from "./spin-up.ts";
 import { shortId } from "./words.ts";
 
 /** How soon the lease is first renewed when spinning up takes long; before that it would only be in the way. */

@@ -3,7 +3,7 @@ import type { CompiledConfig } from "../config/compiled.ts";
 import type { OrbSource } from "../config/orb-source.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Secret } from "../lib/secret.ts";
-import type { Isolation, Limits, NetworkMode } from "../protocol/task.ts";
+import type { ClassSettings } from "../protocol/resource-class.ts";
 import type { WatchEvent } from "../protocol/watch.ts";
 
 /**
@@ -82,15 +82,11 @@ export interface ResourceClass {
   description?: string;
 }
 
-export interface Route {
+export interface Route extends ClassSettings {
   /** The class whose agents are to claim it. */
   queue: string;
   /** What people are shown as the class of a job that names none. Default: the queue. */
   defaultClass?: string;
-  limits: Limits;
-  isolation: Isolation;
-  network: NetworkMode;
-  maxRunTimeMs: number;
 }
 
 export interface NewPipeline {

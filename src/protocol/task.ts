@@ -24,9 +24,39 @@ export type Limits = z.infer<typeof Limits>;
 export const Isolation = z.enum(["standard", "strict"]);
 export type Isolation = z.infer<typeof Isolation>;
 
-/** What the task's network can reach. */
-export const NetworkMode = z.enum(["egress", "none"]);
-export type NetworkMode = z.infer<typeof NetworkMode>;
+/** Where a rule of the network applies: all of `to`, or only these ports of it. */
+export const NetworkRule = z.object({
+  to: z
+    .string()
+    .min(1)
+    .max(255)
+    .describe("an address (192.0.2.1), a network (10.0.0.0/8, fd00::/8) or a host name (registry.example.com)"),
+  ports: z
+    .array(z.string().regex(/^\d{1,5}(-\d{1,5})?$/))
+    .optional()
+    .describe("ports (443) and ranges (8000-8100); absent: all of them, and every protocol"),
+  protocol: z.enum(["tcp", "udp"]).default("tcp").describe("which the ports are of"),
+});
+export type NetworkRule = z.infer<typeof NetworkRule>;
+
+/**
+ * What a task's network can reach. Never, whatever the rules say: other tasks, the host's own addresses, metadata addresses.
+ * `none`: nothing but itself. `egress`: out.
+ */
+export const Network = z.object({
+  mode: z.enum(["none", "egress"]).default("egress"),
+  allow: z.array(NetworkRule).max(200).optional().describe("of `egress`: only these; absent: everything"),
+  deny: z.array(NetworkRule).max(200).default([]).describe("of `egress`: none of these, even where allowed"),
+  audit: z
+    .boolean()
+    .default(false)
+    .describe("what `allow` and `deny` refuse is let through, and told in the task's log"),
+});
+export type Network = z.infer<typeof Network>;
+
+/** When an image is pulled that is there already. `never`: nor when it is not. */
+export const PullPolicy = z.enum(["always", "if-not-present", "never"]);
+export type PullPolicy = z.infer<typeof PullPolicy>;
 
 /** One image of a `docker:` executor, in the config's words. The first one is where the steps run. */
 export const ImageSpec = z.object({
@@ -50,7 +80,10 @@ export const ContainerSpec = z.object({
   images: z.array(ImageSpec),
   limits: Limits,
   isolation: Isolation,
-  network: NetworkMode,
+  network: Network,
+  pull: PullPolicy.default("if-not-present"),
+  /** Normalised names that images may have, `*` for any run of characters; absent: any. */
+  allowedImages: z.array(z.string().min(1).max(500)).max(500).optional(),
   /** As the config has it; `~` is the home of the image's user. */
   workingDirectory: z.string(),
 });

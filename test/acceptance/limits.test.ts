@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Network } from "../../src/protocol/task.ts";
+import { noNetwork } from "../fakes/tasks.ts";
 import { leavesNothingBehind } from "./support/leaks.ts";
 import { oneJob, play, stepsOf } from "./support/stage.ts";
 
@@ -46,7 +48,7 @@ describe("with no network at all", () => {
     ["machine", "machine: true"],
     ["docker", 'docker: [{image: "busybox:latest"}]'],
   ])("checkout, cache, workspace and artifacts work in a %s job", async (_name, executor) => {
-    const { story } = await play(circuit(executor), { tree, route: { network: "none" } });
+    const { story } = await play(circuit(executor), { tree, route: { network: noNetwork } });
 
     expect(story.job("second")?.messages).toEqual([]);
     expect(story.job("second")?.status).toBe("success");
@@ -169,8 +171,8 @@ describe("services", () => {
   const fetch = (host: string): string =>
     `run: {name: fetch ${host}, shell: /bin/bash -eo pipefail, command: "until exec 3<>/dev/tcp/${host}/8080; do :; done 2>/dev/null; printf 'GET / HTTP/1.0\\\\r\\\\n\\\\r\\\\n' >&3; cat <&3"}`;
 
-  test.each(["egress", "none"] as const)(
-    "are on localhost and under their name, with network %s, and their logs are shown",
+  test.each([Network.parse({}), noNetwork])(
+    "are on localhost and under their name, with network $mode, and their logs are shown",
     async (network) => {
       const { story } = await play(oneJob(service, [fetch("localhost"), fetch("greeter")]), { route: { network } });
 

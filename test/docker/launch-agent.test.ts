@@ -6,7 +6,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import type { RunStep, Task } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask } from "../fakes/tasks.ts";
+import { aTask, noNetwork } from "../fakes/tasks.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
@@ -67,7 +67,9 @@ function enqueue(command: string, container: Partial<Task["container"]> = {}): F
   };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const work = { steps: [step], killGraceMs: 500 };
-  return controlPlane.enqueue(aTask({ id: randomUUID(), container: { limits, network: "none", ...container }, work }));
+  return controlPlane.enqueue(
+    aTask({ id: randomUUID(), container: { limits, network: noNetwork, ...container }, work }),
+  );
 }
 
 function docker(...images: (Partial<Task["container"]["images"][number]> & { image: string })[]) {

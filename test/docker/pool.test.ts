@@ -7,7 +7,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
 import type { RunStep } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask } from "../fakes/tasks.ts";
+import { aTask, noNetwork } from "../fakes/tasks.ts";
 import { addressUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
@@ -65,7 +65,7 @@ function enqueue(): FakeTask {
   };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const images = [{ image: "debian:bookworm-slim", environment: {} }];
-  const container = { limits, network: "none" as const, executor: "docker" as const, images };
+  const container = { limits, network: noNetwork, executor: "docker" as const, images };
   return controlPlane.enqueue(aTask({ id: randomUUID(), container, work: { steps: [step], killGraceMs: 500 } }));
 }
 

@@ -1,4 +1,7 @@
-import type { Task } from "../../src/protocol/task.ts";
+import type { Network, Task } from "../../src/protocol/task.ts";
+
+/** The network of a task that needs none. */
+export const noNetwork: Network = { mode: "none", deny: [], audit: false };
 
 /** A small task in the task-agent image. */
 export function aTask(
@@ -25,7 +28,8 @@ export function aTask(
         outputBytes: 1024 ** 3,
       },
       isolation: "standard",
-      network: "egress",
+      network: { mode: "egress", deny: [], audit: false },
+      pull: "if-not-present",
       workingDirectory: "~/project",
       ...changes.container,
     },

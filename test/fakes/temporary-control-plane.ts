@@ -11,13 +11,16 @@ import {
   type Route,
 } from "../../src/control-plane/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../src/protocol/watch.ts";
 import { FakeAgent } from "./fake-agent.ts";
+import { noNetwork } from "./tasks.ts";
 
 export const testClass = "test/class";
 
 export const testRoute: Route = {
   queue: testClass,
+  ...ClassSettings.parse({}),
   limits: {
     memoryBytes: 256 * 1024 * 1024,
     cpus: 1,
@@ -27,8 +30,7 @@ export const testRoute: Route = {
     workspaceMedium: "disk",
     outputBytes: 1024 * 1024,
   },
-  isolation: "standard",
-  network: "none",
+  network: noNetwork,
   maxRunTimeMs: 60_000,
 };
 

@@ -9,6 +9,8 @@ import { compileWith, openControlPlane } from "../../src/control-plane/index.ts"
 import type { Engine } from "../../src/engine/engine.ts";
 import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { ClassSettings } from "../../src/protocol/resource-class.ts";
+import { noNetwork } from "../fakes/tasks.ts";
 import type { Scenario } from "./scenario.ts";
 import { Story } from "./story.ts";
 
@@ -21,6 +23,7 @@ const queue = "scenarios/class";
 const mebibyte = 1024 ** 2;
 const route: Route = {
   queue,
+  ...ClassSettings.parse({}),
   limits: {
     memoryBytes: 512 * mebibyte,
     cpus: 1,
@@ -30,8 +33,7 @@ const route: Route = {
     workspaceMedium: "disk",
     outputBytes: 64 * mebibyte,
   },
-  isolation: "standard",
-  network: "none",
+  network: noNetwork,
   maxRunTimeMs: 60_000,
 };
 

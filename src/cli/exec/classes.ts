@@ -1,4 +1,5 @@
 import type { Route } from "../../control-plane/control-plane.ts";
+import { ClassSettings } from "../../protocol/resource-class.ts";
 import type { Limits } from "../../protocol/task.ts";
 
 const GiB = 1024 ** 3;
@@ -31,14 +32,12 @@ export function routeLocally(queue: string, host: Host): (resourceClass: string 
     return {
       queue,
       defaultClass: "medium",
+      ...ClassSettings.parse({}),
       limits: {
         ...common,
         cpus: Math.min(wanted.cpus, host.cpus),
         memoryBytes: Math.min(wanted.memoryBytes, Math.floor(host.memoryBytes * 0.75)),
       },
-      isolation: "standard",
-      network: "egress",
-      maxRunTimeMs: 5 * 60 * 60 * 1000,
     };
   };
 }

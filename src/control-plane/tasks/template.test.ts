@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { noNetwork } from "../../../test/fakes/tasks.ts";
 import type { CompiledJob } from "../../config/compiled.ts";
 import { Task } from "../../protocol/task.ts";
 import type { Route } from "../control-plane.ts";
@@ -18,7 +19,10 @@ const route: Route = {
     outputBytes: 6,
   },
   isolation: "strict",
-  network: "none",
+  network: noNetwork,
+  pull: "always",
+  allowedImages: ["a"],
+  unsafeRetries: false,
   maxRunTimeMs: 7,
 };
 
@@ -61,7 +65,9 @@ describe("a task", () => {
         images: [],
         limits: route.limits,
         isolation: "strict",
-        network: "none",
+        network: noNetwork,
+        pull: "always",
+        allowedImages: ["a"],
         workingDirectory: "~/project",
       },
       work: {
@@ -186,9 +192,11 @@ test("whatever a job says, its container's limits are those of its class", () =>
         const made = tryTask({ ...body, steps: [], ...executor });
         if (made === undefined) return;
 
-        const { limits, isolation, network, ...rest } = made.container;
+        const { limits, isolation, network, pull, allowedImages, ...rest } = made.container;
 
-        expect({ limits, isolation, network }).toEqual({ limits: route.limits, isolation: "strict", network: "none" });
+        const { limits: allowed } = route;
+        expect({ limits, isolation, network }).toEqual({ limits: allowed, isolation: "strict", network: noNetwork });
+        expect({ pull, allowedImages }).toEqual({ pull: "always", allowedImages: ["a"] });
         expect(Object.keys(rest).toSorted((a, b) => a.localeCompare(b))).toEqual([
           "executor",
           "images",

@@ -100,6 +100,8 @@ export function makeContainer(options: ContainerOptions): { container: Container
     limits: route.limits,
     isolation: route.isolation,
     network: route.network,
+    pull: route.pull,
+    ...(route.allowedImages ? { allowedImages: route.allowedImages } : {}),
     workingDirectory: keys.working_directory ?? defaultWorkingDirectory,
   };
   return { container, route, total: keys.parallelism ?? 1 };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { aTask } from "../../../test/fakes/tasks.ts";
+import { aTask, noNetwork } from "../../../test/fakes/tasks.ts";
 import type { Image } from "../../engine/engine.ts";
 import type { Task } from "../../protocol/task.ts";
 import { type PlanInput, planService, planTask, type TaskPlan } from "./plan.ts";
@@ -91,7 +91,7 @@ describe("the steps' container", () => {
   });
 
   test("has no network where the class has none", () => {
-    expect(planned(aTask({ container: { network: "none" } })).primary.network).toEqual({ mode: "none" });
+    expect(planned(aTask({ container: { network: noNetwork } })).primary.network).toEqual({ mode: "none" });
   });
 
   test("takes the image's own workspace where it names one, and only for the image's own user", () => {

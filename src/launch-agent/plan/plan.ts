@@ -114,7 +114,7 @@ function planPrimary(input: PrimaryInput): { primary: ContainerPlan; path: strin
     // Where it starts tells the task agent what `~` is.
     workingDirectory: path,
     ...(names.length > 0 ? { localNames: names } : {}),
-    network: spec.network === "none" ? { mode: "none" } : { mode: "bridge" },
+    network: spec.network.mode === "none" ? { mode: "none" } : { mode: "bridge" },
     workspace: {
       ...workspace(spec, path, identity.account),
       ...(isPrepared(image, identity, path) && { prepared: true }),

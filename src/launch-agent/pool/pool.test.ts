@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeControlPlane, type FakeTask } from "../../../test/fakes/fake-control-plane.ts";
 import { ScriptedTaskAgent } from "../../../test/fakes/scripted-task-agent.ts";
-import { aTask } from "../../../test/fakes/tasks.ts";
+import { aTask, noNetwork } from "../../../test/fakes/tasks.ts";
 import {
   createDummyEngine,
   type DummyEngine,
@@ -152,7 +152,7 @@ describe("an agent with a pool", () => {
     start(obedient);
     await ended(await runTwo("task"));
 
-    const other = controlPlane.enqueue(aTask({ id: "other", container: { network: "none" } }));
+    const other = controlPlane.enqueue(aTask({ id: "other", container: { network: noNetwork } }));
 
     expect(await ended(other)).toBe("success");
     expect(count("hit")).toBe(1);

@@ -28,7 +28,7 @@ export function classInWords(spec: ContainerSpec): string {
 
 export function isolationInWords(spec: ContainerSpec, path: string): string {
   const { workspaceBytes, workspaceMedium } = spec.limits;
-  const network = spec.network === "none" ? "no network" : "network: outgoing";
+  const network = spec.network.mode === "none" ? "no network" : "network: outgoing";
   return (
     `Isolation ${spec.isolation}, ${network}; workspace ${path}, ` +
     `${bytesInWords(workspaceBytes)} ${workspaceMedium === "memory" ? "in memory" : "on disk"}`

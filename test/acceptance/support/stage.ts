@@ -8,8 +8,10 @@ import type { ControlPlane, NewPipeline, Route, SourceProvider } from "../../../
 import { openControlPlane } from "../../../src/control-plane/index.ts";
 import { startLaunchAgent } from "../../../src/launch-agent/index.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
+import { ClassSettings } from "../../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../../src/protocol/watch.ts";
 import { engineUnderTest } from "../../docker/engine-under-test.ts";
+import { noNetwork } from "../../fakes/tasks.ts";
 import { Story } from "../../scenarios/story.ts";
 
 const queue = "acceptance/class";
@@ -18,6 +20,7 @@ const hangMs = 90_000;
 
 const defaults: Route = {
   queue,
+  ...ClassSettings.parse({}),
   limits: {
     memoryBytes: 512 * mebibyte,
     cpus: 2,
@@ -27,8 +30,7 @@ const defaults: Route = {
     workspaceMedium: "disk",
     outputBytes: 64 * mebibyte,
   },
-  isolation: "standard",
-  network: "none",
+  network: noNetwork,
   maxRunTimeMs: 60_000,
 };
 

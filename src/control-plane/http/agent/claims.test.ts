@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { started } from "../../../../test/fakes/fake-agent.ts";
+import { noNetwork } from "../../../../test/fakes/tasks.ts";
 import {
   configOf,
   jobEnds,
@@ -10,6 +11,7 @@ import {
 } from "../../../../test/fakes/temporary-control-plane.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { agentApi } from "../../../protocol/agent-api.ts";
+import { ClassSettings } from "../../../protocol/resource-class.ts";
 
 /** A clock that can be put forward; its pauses are short. */
 function hastyClock() {
@@ -47,7 +49,7 @@ describe("claiming", () => {
       workflow: { name: "w" },
       pipeline,
       node: { index: 0, total: 2 },
-      container: { executor: "machine", network: "none" },
+      container: { executor: "machine", network: noNetwork },
       work: { workingDirectory: "~/project", steps: [{ type: "run", command: "true" }] },
     });
     expect(first?.task.work.environment).toMatchObject({
@@ -420,6 +422,7 @@ describe("a pipeline", () => {
 function newRoute(queue: string) {
   return {
     queue,
+    ...ClassSettings.parse({}),
     limits: {
       memoryBytes: 1,
       cpus: 1,
@@ -429,8 +432,7 @@ function newRoute(queue: string) {
       workspaceMedium: "disk" as const,
       outputBytes: 1,
     },
-    isolation: "standard" as const,
-    network: "none" as const,
+    network: noNetwork,
     maxRunTimeMs: 1,
   };
 }

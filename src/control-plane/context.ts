@@ -17,6 +17,8 @@ export interface Context {
   compile?: ControlPlaneOptions["compile"];
   /** Where orbs come from that are not published here. */
   orbs?: OrbSource;
+  /** How long an agent holds a task without a word. */
+  leaseMs: number;
   /** Scheduled workflows start here by themselves. */
   schedules: boolean;
   /** Aborts when the control plane closes: whoever waits then gives up. */

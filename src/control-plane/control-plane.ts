@@ -51,6 +51,8 @@ export interface ControlPlaneOptions {
   orbs?: OrbSource;
   /** Scheduled workflows of branches are remembered, and started when it is their time. Default: neither. */
   schedules?: boolean;
+  /** How long an agent holds a task without a word. Default: 30 s. */
+  leaseMs?: number;
   /** Where the administrator's token is, or is put at the first start. Without, nobody can call what takes a user's token. */
   adminTokenFile?: string;
   /** pino's level; logs are JSON lines on stderr. */

@@ -14,7 +14,7 @@ import { approveJob, cancelPipeline } from "./pipelines/commands.ts";
 import { createPipeline } from "./pipelines/create.ts";
 import { expireLockWaits } from "./pipelines/expire-lock-waits.ts";
 import { startSchedules } from "./pipelines/start-schedules.ts";
-import { expireLeases, refreshLeases } from "./queue/leases.ts";
+import { defaultLeaseMs, expireLeases, refreshLeases } from "./queue/leases.ts";
 import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
 import { retireClass } from "./queue/retire.ts";
 import { readOutputOfTask } from "./records/output.ts";
@@ -52,6 +52,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     sources,
     ...(compile ? { compile } : {}),
     ...(orbs ? { orbs } : {}),
+    leaseMs: options.leaseMs ?? defaultLeaseMs,
     schedules,
     closing: closing.signal,
   };

@@ -10,7 +10,6 @@ import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { findTask, oldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
 import { makeTask, TaskTemplate } from "../tasks/template.ts";
-import { leaseMs } from "./leases.ts";
 import type { QueueWaiters } from "./queue.ts";
 
 export interface Claimed {
@@ -77,7 +76,7 @@ async function tryClaim(context: Context, { queue, request }: ClaimOptions): Pro
     await updateTask(unit.db, task.id, {
       agent: request.name,
       claim_id: request.claim_id ?? null,
-      lease_expires_ms: context.clock.now() + leaseMs,
+      lease_expires_ms: context.clock.now() + context.leaseMs,
     });
     return await handOut(unit, task);
   });

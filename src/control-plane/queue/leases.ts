@@ -10,13 +10,13 @@ import type { Unit } from "../store/store.ts";
 import { findTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
 
-/** How long an agent holds a task without a word. */
-export const leaseMs = 30_000;
+/** How long an agent holds a task without a word, where nobody says otherwise. */
+export const defaultLeaseMs = 30_000;
 const expiryIntervalMs = 2_000;
 
 /** Gives every running task a whole lease: while the control plane was down, nobody could renew one. */
-export async function refreshLeases(context: Pick<Context, "store" | "clock">): Promise<void> {
-  await context.store.transaction((unit) => prolongLeases(unit.db, context.clock.now() + leaseMs));
+export async function refreshLeases(context: Pick<Context, "store" | "clock" | "leaseMs">): Promise<void> {
+  await context.store.transaction((unit) => prolongLeases(unit.db, context.clock.now() + context.leaseMs));
 }
 
 /** Takes tasks away from agents that are not heard of any more, until the signal aborts. */
@@ -44,7 +44,7 @@ async function expireLease(
   if (task?.status !== "running" || task.attempt !== attempt || (task.lease_expires_ms ?? now) >= now) return;
   await takeAway(context, unit, {
     task,
-    message: `the agent ${task.agent ?? ""} has not been heard of for ${leaseMs / 1000} s`,
+    message: `the agent ${task.agent ?? ""} has not been heard of for ${context.leaseMs / 1000} s`,
   });
 }
 
@@ -131,7 +131,7 @@ export async function heartbeat(
 }
 
 async function renew(context: Context, task: Row<"task">): Promise<void> {
-  await context.store.transaction((unit) => renewLease(unit.db, task, context.clock.now() + leaseMs));
+  await context.store.transaction((unit) => renewLease(unit.db, task, context.clock.now() + context.leaseMs));
 }
 
 /** How late news of another process may be. */

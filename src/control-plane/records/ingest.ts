@@ -4,7 +4,6 @@ import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
-import { leaseMs } from "../queue/leases.ts";
 import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
@@ -86,7 +85,7 @@ async function store(context: Context, unit: Unit, { task, lane, fresh }: Fresh)
   await appendEvents(unit, task.pipeline_id, events);
   const begun = lane === "task" || task.begun === 1;
   // Who sends records is alive.
-  const lease = task.status === "running" ? { lease_expires_ms: context.clock.now() + leaseMs } : {};
+  const lease = task.status === "running" ? { lease_expires_ms: context.clock.now() + context.leaseMs } : {};
   await updateTask(unit.db, task.id, { begun: begun ? 1 : 0, ...budget.columns, ...lease });
   const ended = fresh.map(({ record }) => record).find((record) => record.type === "task-ended");
   if (!ended) return;

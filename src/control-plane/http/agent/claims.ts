@@ -12,7 +12,7 @@ import { authenticateClass, authenticateTask, taskOfToken } from "../../auth/tok
 import type { Context } from "../../context.ts";
 import { ControlPlaneError } from "../../errors.ts";
 import { claim, taskDocument } from "../../queue/claim.ts";
-import { failTask, heartbeat, leaseMs, unclaim } from "../../queue/leases.ts";
+import { failTask, heartbeat, unclaim } from "../../queue/leases.ts";
 import type { QueueWaiters } from "../../queue/queue.ts";
 import { hangUpSignal, parseRequest } from "../request.ts";
 
@@ -32,7 +32,7 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
       agent_version: "",
       resource_class: queue,
       is_enterprise: false,
-      lease_ms: leaseMs,
+      lease_ms: context.leaseMs,
       task,
     });
   });
@@ -63,6 +63,6 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
     const task = await authenticateTask(context.store.db, request.headers.authorization);
     const { wait_ms } = parseRequest(HeartbeatRequest, request.body ?? {}, "body");
     const cancel = await heartbeat(context, task, { waitMs: wait_ms, signal: hangUpSignal(reply) });
-    return HeartbeatResponse.parse({ lease_ms: leaseMs, cancel });
+    return HeartbeatResponse.parse({ lease_ms: context.leaseMs, cancel });
   });
 }

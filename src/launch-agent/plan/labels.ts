@@ -11,6 +11,10 @@ export const label = {
   member: "dev.cofferdam.member",
   /** On what waits in the pool: the hash of all that decides the container's shape. */
   shape: "dev.cofferdam.shape",
+  /** On a sandbox: its own name. On what joins one: the name of the sandbox, whose network it is in. */
+  sandbox: "dev.cofferdam.sandbox",
+  /** On a sandbox: the hash of all that its network lets through. */
+  rules: "dev.cofferdam.rules",
   /** On the task-agent image: the command line that starts the task agent, as a JSON array. */
   argv: "dev.cofferdam.argv",
   /** On an image: a folder that is empty and belongs to the image's user, so a workspace there needs no other owner. */
@@ -19,7 +23,8 @@ export const label = {
 
 /**
  * What an object is for. `pool` was started before there was a task for it, and stays so when it has got one: which one
- * that is, is known to its agent, and to the task agent inside. `shared` is the task agent's volume, which all agents of
- * a host have together.
+ * that is, is known to its agent, and to the task agent inside. `sandbox` is an idle container that holds a network, which
+ * a task's containers join; it serves one task after another. `helper` runs for moments and belongs to no task. `shared` is
+ * what all agents of a host have together: the task agent's volume, and the network that sandboxes are on.
  */
-export type Role = "task" | "service" | "pool" | "shared";
+export type Role = "task" | "service" | "pool" | "sandbox" | "helper" | "shared";

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { configCommand } from "./config.ts";
+import { doctorCommand } from "./doctor.ts";
 import { sane } from "./exec/render/text.ts";
 import { execCommand } from "./exec.ts";
 import { type Cli, CommandError, type ExitCode, exitCode, type Io } from "./io.ts";
@@ -22,7 +23,8 @@ function buildProgram(cli: Cli): Command {
     .description("Runs CircleCI pipelines on machines you own, with nothing installed on them but a Docker engine.")
     .version(version)
     .showHelpAfterError("(--help shows what is allowed)");
-  for (const command of [execCommand(cli), configCommand(cli), orbCommand(cli)]) program.addCommand(command);
+  for (const command of [execCommand(cli), configCommand(cli), orbCommand(cli), doctorCommand(cli)])
+    program.addCommand(command);
   return configure(program, cli.io);
 }
 

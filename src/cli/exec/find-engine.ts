@@ -8,6 +8,7 @@ import { CommandError, exitCode, type Io } from "../io.ts";
 const answerMs = 15_000;
 
 export interface FoundEngine {
+  address: EngineAddress;
   engine: Engine;
   info: EngineInfo;
 }
@@ -21,7 +22,7 @@ export async function findEngine(
   for (const address of await addresses(env)) {
     const engine = createDockerEngine({ address, helperLabels: options.helperLabels });
     try {
-      return { engine, info: await answered(engine, options.signal) };
+      return { address, engine, info: await answered(engine, options.signal) };
     } catch (error) {
       if (!isEngineError(error)) throw error;
       refusals.push(`${describeAddress(address)}: ${error.message}`);

@@ -14,6 +14,7 @@ import { pullImage } from "./pull.ts";
 import { ensureFilledVolume } from "./shared-volume.ts";
 
 export { describeAddress, type EngineAddress, engineAddresses } from "./address.ts";
+export { readHostFacts } from "./facts.ts";
 
 export interface DockerEngineOptions {
   address: EngineAddress;

@@ -1,0 +1,4 @@
+export interface DoctorOptions {
+  host?: string;
+  json: boolean;
+}

@@ -2,8 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { createDockerEngine } from "../src/engine/docker/index.ts";
 import { compileRows } from "../test/bench/compile-rows.ts";
+import { gridRow, leaksRow, restRow } from "../test/bench/fleet-rows.ts";
 import type { Row } from "../test/bench/measure.ts";
 import { pipedOutputRow, startRows, storedOutputRow, throughputRow } from "../test/bench/rows.ts";
+import { addressUnderTest } from "../test/docker/engine-under-test.ts";
 
 /** `npm run bench`: every figure as a ratio to a floor that was taken in the same run, on the same engine. */
 const { values } = parseArgs({
@@ -17,6 +19,9 @@ const parts: Record<string, () => Promise<Row[]>> = {
   piped: async () => [await pipedOutputRow()],
   compile: async () => await compileRows(Math.min(rounds, 7)),
   stored: async () => [await storedOutputRow()],
+  rest: async () => [await restRow()],
+  grid: async () => [await gridRow(20), await gridRow(40), await gridRow(80), await gridRow(128)],
+  leaks: async () => [await leaksRow(1000)],
 };
 const wanted = values.only?.split(",") ?? Object.keys(parts);
 const unknown = wanted.filter((name) => !(name in parts));
@@ -25,7 +30,7 @@ if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
   process.exit(2);
 }
 
-const engine = createDockerEngine({ address: { kind: "socket", path: "/var/run/docker.sock" } });
+const engine = createDockerEngine({ address: await addressUnderTest() });
 const info = await engine.info(AbortSignal.timeout(10_000));
 process.stdout.write(`engine: ${info.kind} ${info.version}, ${info.cpus} cores; medians of ${rounds} rounds\n\n`);
 const rows: Row[] = [];

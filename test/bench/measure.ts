@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 export interface Row {
   id: string;
   what: string;
-  unit: "ms" | "s" | "1/s" | "MB/s";
+  unit: "ms" | "s" | "1/s" | "MB/s" | "MB" | "objects";
   value: number;
   floor: number;
   /** value ÷ floor. */
@@ -14,12 +14,14 @@ export interface Row {
 }
 
 interface RowInput extends Omit<Row, "ratio" | "goal" | "met"> {
-  /** Times: at most so many times the floor. Rates: at least. */
-  goal: { atMost: number } | { atLeast: number };
+  /** Times: at most so many times the floor. Rates: at least. `value`: at most this, whatever the floor is. */
+  goal: { atMost: number } | { atLeast: number } | { value: number };
 }
 
 export function row({ goal, ...figures }: RowInput): Row {
   const ratio = figures.value / figures.floor;
+  if ("value" in goal)
+    return { ...figures, ratio, goal: `≤ ${goal.value} ${figures.unit}`, met: figures.value <= goal.value };
   return "atMost" in goal
     ? { ...figures, ratio, goal: `≤ ${goal.atMost} ×`, met: ratio <= goal.atMost }
     : { ...figures, ratio, goal: `≥ ${goal.atLeast} ×`, met: ratio >= goal.atLeast };

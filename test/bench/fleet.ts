@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compileConfig } from "../../src/config/index.ts";
+import { type ControlPlane, openControlPlane } from "../../src/control-plane/index.ts";
+import { describeAddress } from "../../src/engine/docker/index.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { firstTaskStep } from "../../src/protocol/records.ts";
+import { ClassSettings } from "../../src/protocol/resource-class.ts";
+import { addressUnderTest } from "../docker/engine-under-test.ts";
+import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
+
+const queue = "bench/fleet";
+const mebibyte = 1024 ** 2;
+const main = join(import.meta.dirname, "..", "..", "src", "launch-agent", "main.ts");
+/** A run that takes longer hangs. */
+const hangMs = 900_000;
+const stopMs = 60_000;
+
+export interface TaskTiming {
+  /** From the creation of the pipeline to the beginning of the task's own first step. */
+  queueMs: number;
+  success: boolean;
+}
+
+/** A control plane in this process, and launch agents in processes of their own, as an operator has them. */
+export interface Fleet extends AsyncDisposable {
+  /** Runs a job of so many tasks to its end. */
+  run(config: string): Promise<TaskTiming[]>;
+  /** Resident memory of the first agent, in bytes. */
+  agentBytes(): Promise<number>;
+  /** Ends the agents, and tells what they have left on the engine. */
+  leaks(): Promise<string[]>;
+}
+
+export async function openFleet(agents: number): Promise<Fleet> {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-bench-"));
+  const before = await takeSnapshot();
+  const controlPlane = await openControlPlane({
+    dataDirectory: join(directory, "data"),
+    clock: systemClock,
+    route: () => ({ queue, ...settings }),
+    sources: { open: () => Promise.reject(new Error("the bench checks nothing out")) },
+  });
+  const { url } = await controlPlane.listen({ host: "127.0.0.1", port: 0 });
+  await controlPlane.putResourceClass({ name: queue });
+  const token = (await controlPlane.createToken(queue, "bench")).reveal();
+  const engine = describeAddress(await addressUnderTest());
+  const processes = Array.from({ length: agents }, (_, index) => startAgent({ url, token, engine, index }));
+  return {
+    run: async (config) => await runTasks(controlPlane, config),
+    agentBytes: async () => await residentBytes(processes[0]?.pid),
+    leaks: async () => {
+      await Promise.all(processes.map(stop));
+      return await leftBehind(before);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(processes.map(stop));
+      await controlPlane.close({ graceMs: 1_000 });
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Small tasks, so that cores and the engine bound a run, and not the memory that tasks are promised. */
+const settings = ClassSettings.parse({
+  limits: { memoryBytes: 256 * mebibyte, cpus: 1, pids: 256, openFiles: 4096, workspaceBytes: 256 * mebibyte },
+});
+
+function startAgent(options: { url: string; token: string; engine: string; index: number }): ChildProcess {
+  return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env: {
+      PATH: process.env["PATH"],
+      DOCKER_HOST: options.engine,
+      CIRCLECI_RUNNER_API_URL: options.url,
+      CIRCLECI_RUNNER_API_AUTH_TOKEN: options.token,
+      CIRCLECI_RUNNER_NAME: `bench-${process.pid}-${options.index}`,
+      CIRCLECI_RUNNER_LOGGING_LEVEL: "error",
+      COFFERDAM_HEALTH_ADDRESS: `127.0.0.1:${17_623 + options.index}`,
+    },
+  });
+}
+
+async function stop(agent: ChildProcess): Promise<void> {
+  if (agent.exitCode !== null || agent.signalCode !== null) return;
+  const exited = new Promise<void>((resolve) => agent.once("exit", () => resolve()));
+  agent.kill("SIGTERM");
+  const patience = setTimeout(() => agent.kill("SIGKILL"), stopMs);
+  await exited;
+  clearTimeout(patience);
+}
+
+async function leftBehind(before: Snapshot): Promise<string[]> {
+  try {
+    await assertNoLeaks(before);
+    return [];
+  } catch (error) {
+    return error instanceof Error ? error.message.split("\n").slice(1) : [String(error)];
+  }
+}
+
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
+
+async function runTasks(controlPlane: ControlPlane, config: string): Promise<TaskTiming[]> {
+  const { compiled, diagnostics } = await compileConfig(config);
+  if (!compiled) throw new Error(`the bench's own config does not compile: ${JSON.stringify(diagnostics)}`);
+  const began = performance.now();
+  const { id } = await controlPlane.createPipeline({
+    project: { slug: "local/bench", name: "bench" },
+    config: compiled,
+    source: config,
+    vcs: {},
+    trigger: { type: "bench", actor: "bench" },
+    environment: {},
+    secretNames: [],
+  });
+  const tasks = new Map<string, TaskTiming>();
+  const signal = AbortSignal.timeout(hangMs);
+  for await (const event of controlPlane.watch(id, { signal, output: false })) {
+    if (event.type === "step-started" && event.step >= firstTaskStep && !tasks.has(event.taskId))
+      tasks.set(event.taskId, { queueMs: performance.now() - began, success: false });
+    if (event.type === "task" && event.status === "success") {
+      const timing = tasks.get(event.taskId);
+      if (timing) timing.success = true;
+    }
+  }
+  return [...tasks.values()];
+}

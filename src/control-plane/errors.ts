@@ -5,6 +5,7 @@ export type ErrorCode =
   | "not-found"
   | "conflict"
   | "stale-attempt"
+  | "name-taken"
   | "gap"
   | "too-large"
   | "no-more-attempts"
@@ -17,6 +18,7 @@ const statusOf: Record<ErrorCode, number> = {
   "not-found": 404,
   conflict: 409,
   "stale-attempt": 409,
+  "name-taken": 409,
   gap: 409,
   "no-more-attempts": 409,
   "too-large": 413,

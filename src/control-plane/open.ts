@@ -15,7 +15,7 @@ import { createPipeline } from "./pipelines/create.ts";
 import { expireLockWaits } from "./pipelines/expire-lock-waits.ts";
 import { startSchedules } from "./pipelines/start-schedules.ts";
 import { defaultLeaseMs, expireLeases, refreshLeases } from "./queue/leases.ts";
-import { QueueWaiters, queueOfTopic, watchForForeignTasks } from "./queue/queue.ts";
+import { QueueWaiters, queueOfTopic, watchForForeignNews } from "./queue/queue.ts";
 import { retireClass } from "./queue/retire.ts";
 import { readOutputOfTask } from "./records/output.ts";
 import { prune } from "./retention/prune.ts";
@@ -87,7 +87,7 @@ function startBackground(context: Context, waiters: QueueWaiters, log: FastifyBa
   const loops = [
     () => expireLeases(context, closing),
     () => expireLockWaits(context, closing),
-    () => watchForForeignTasks(context, waiters, closing),
+    () => watchForForeignNews(context, waiters, closing),
     ...(context.schedules ? [() => startSchedules(context, closing, log)] : []),
   ];
   return loops.map((loop) => untilClosed(context, loop, log));

@@ -6,4 +6,6 @@ export const topics = {
   queue: (name: string): string => `queue:${name}`,
   /** A task's agent has something to learn. */
   task: (id: string): string => `task:${id}`,
+  /** An agent is to give a sign of life: its calls are answered, so that it makes others. */
+  agent: (queue: string, name: string): string => `agent:${queue}:${name}`,
 };

@@ -13,6 +13,12 @@ export const agentApi = {
   unclaim: "/api/v3/runner/unclaim",
   taskConfig: "/api/v2/task/config",
   fail: "/api/v2/task/event/fail",
+  /** POST: OpenSession, with the class's token, before the first claim of a process. 200, or 409 `name-taken`. */
+  session: "/api/agent/v1/session",
+  /** POST: OpenSession, once nothing of it runs any more: the next one under this name need not be waited for. 200. */
+  closeSession: "/api/agent/v1/session/close",
+  /** POST: AdoptRequest, with the class's token. AdoptResponse; 404: that attempt is over, 409 `name-taken`. */
+  adopt: "/api/agent/v1/adopt",
   heartbeat: "/api/agent/v1/heartbeat",
   /** POST, `?lane=`, body: frames of RecordFrame. */
   records: "/api/agent/v1/records",
@@ -40,14 +46,22 @@ export const framesMediaType = "application/vnd.cofferdam.frames";
 /** Largest body of one records post. */
 export const maxRecordsPostBytes = 8 * 1024 * 1024;
 
+/** The agent's name, unique among the agents of its class. Letters, digits, space and `. ( ) - _`. */
+const AgentName = z
+  .string()
+  .regex(/^[A-Za-z0-9 .()_-]{1,200}$/, "must contain only letters, numbers, .()_-, and spaces");
+/** Chosen at random by each process of an agent: tells it from an earlier one, and from another one of the same name. */
+const SessionId = z.string().min(1).max(100);
+
 export const ClaimRequest = z.object({
-  /** The agent's name, unique among the agents of its class. Letters, digits, space and `. ( ) - _`. */
-  name: z.string().regex(/^[A-Za-z0-9 .()_-]{1,200}$/, "must contain only letters, numbers, .()_-, and spaces"),
+  name: AgentName,
   hostname: z.string().max(255).default(""),
   ip: z.string().max(64).optional(),
   version: z.string().max(100).default(""),
   /** Chosen by the agent, one a claim: a repeated one is answered with the same task. */
   claim_id: z.string().max(100).optional(),
+  /** Of the process; the one that was opened last under this name. A name without sessions is nobody else's. */
+  session: SessionId.optional(),
   /** How long the server may hold the call while there is no task. */
   wait_ms: z.int().min(0).max(60_000).default(0),
 });
@@ -65,6 +79,38 @@ export const ClaimResponse = z.object({
   task: Task,
 });
 export type ClaimResponse = z.infer<typeof ClaimResponse>;
+
+/**
+ * A process says that it is the agent of this name from now on. Where another one was so before, that one is asked for a sign
+ * of life: while it gives one, the new one is refused with 409 `name-taken`; when it does not, it claims nothing any more.
+ */
+export const OpenSession = z.object({
+  name: AgentName,
+  session: SessionId,
+  hostname: z.string().max(255).default(""),
+  version: z.string().max(100).default(""),
+});
+export type OpenSession = z.infer<typeof OpenSession>;
+
+/** A process of an agent takes over a task that an earlier one ran, and whose container it has found. */
+export const AdoptRequest = z.object({
+  name: AgentName,
+  session: SessionId,
+  task_id: z.string().max(200),
+  attempt: z.int().positive(),
+});
+export type AdoptRequest = z.infer<typeof AdoptRequest>;
+
+/** As claimed, with a new token: those of the earlier process are stale. */
+export const AdoptResponse = ClaimResponse.extend({
+  /** Whether a step may have begun. */
+  begun: z.boolean(),
+  /** The number of the last stored record of each lane. */
+  acked: z.object({ launch: z.int().nonnegative(), task: z.int().nonnegative() }),
+  /** Steps of the launch lane that have not ended, and how many bytes of output of each are stored. */
+  open_steps: z.array(z.object({ step: z.int().nonnegative(), bytes: z.int().nonnegative() })),
+});
+export type AdoptResponse = z.infer<typeof AdoptResponse>;
 
 /** 200, or 409 when the task has been tried three times, or 404 when it is gone. */
 export const UnclaimRequest = z.object({

@@ -53,12 +53,12 @@ export class FakeAgent implements AsyncDisposable {
   /** Undefined when there is no task. */
   async claim(
     token: string,
-    options: { name?: string; claimId?: string; waitMs?: number } = {},
+    options: { name?: string; claimId?: string; waitMs?: number; session?: string } = {},
   ): Promise<Held | undefined> {
-    const { name = "agent", claimId, waitMs = 0 } = options;
+    const { name = "agent", claimId, waitMs = 0, session } = options;
     const answer = await this.call("POST", agentApi.claim, {
       token,
-      json: { name, wait_ms: waitMs, ...(claimId === undefined ? {} : { claim_id: claimId }) },
+      json: { name, wait_ms: waitMs, claim_id: claimId, session },
     });
     if (answer.status === 204) return undefined;
     if (answer.status !== 200) throw new Error(`claim answered ${answer.status}: ${answer.bytes.toString("utf8")}`);

@@ -41,7 +41,8 @@ export async function taskOfToken(db: Db, token: string): Promise<Row<"task">> {
   if (!known || !sameHash(known.hash, hash)) throw unknownToken("task");
   const task = await findTask(db, known.task_id);
   if (!task) throw unknownToken("task");
-  if (task.attempt !== known.attempt || task.fenced === 1 || task.status === "queued")
+  // Another process of its agent may have taken it over.
+  if (task.attempt !== known.attempt || task.session !== known.session || task.fenced === 1 || task.status === "queued")
     throw staleAttempt(task.id, known.attempt);
   return task;
 }

@@ -3,6 +3,7 @@ import type { ClaimRequest } from "../../protocol/agent-api.ts";
 import type { Task } from "../../protocol/task.ts";
 import { newToken } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
+import type { Listener } from "../notifier.ts";
 import { applyEvent } from "../pipelines/apply.ts";
 import { insertTaskToken } from "../store/access.ts";
 import { findJob } from "../store/pipelines.ts";
@@ -10,7 +11,9 @@ import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { findTask, oldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
 import { makeTask, TaskTemplate } from "../tasks/template.ts";
+import { topics } from "../topics.ts";
 import type { QueueWaiters } from "./queue.ts";
+import { expectSession, showLife } from "./sessions.ts";
 
 export interface Claimed {
   task: Task;
@@ -31,10 +34,13 @@ export async function claim(
   waiters: QueueWaiters,
   options: ClaimOptions,
 ): Promise<Claimed | undefined> {
+  const { name, session, wait_ms: waitMs } = options.request;
+  using question = context.notifier.listen(topics.agent(options.queue, name));
+  await showLife(context, { queue: options.queue, name }, session);
   const first = await tryClaim(context, options);
-  const waitMs = options.request.wait_ms;
   if (first || waitMs === 0) return first;
   using wait = new Wait(context, waitMs, options.signal);
+  wait.endAt(question);
   const { signal } = wait;
   for (;;) {
     const worthLooking = await waiters.wait(options.queue, signal);
@@ -49,15 +55,22 @@ export async function claim(
   }
 }
 
-/** A signal that aborts when the time is up, the caller has gone, or the control plane closes. */
+/** A signal that aborts when the time is up, the caller has gone or is to call again, or the control plane closes. */
 class Wait implements Disposable {
+  readonly #waitMs: number;
   readonly #over = new AbortController();
   readonly signal: AbortSignal;
 
   constructor(context: Pick<Context, "clock" | "closing">, waitMs: number, caller: AbortSignal) {
+    this.#waitMs = waitMs;
     this.signal = AbortSignal.any([caller, context.closing, this.#over.signal]);
     const end = (): void => this.#over.abort();
     context.clock.sleep(waitMs, this.signal).then(end, end);
+  }
+
+  endAt(question: Listener): void {
+    const end = (): void => this.#over.abort();
+    question.wait({ timeoutMs: this.#waitMs, signal: this.signal }).then(end, end);
   }
 
   [Symbol.dispose](): void {
@@ -67,8 +80,10 @@ class Wait implements Disposable {
 
 async function tryClaim(context: Context, { queue, request }: ClaimOptions): Promise<Claimed | undefined> {
   return await context.store.transaction(async (unit) => {
+    await expectSession(unit, { queue, name: request.name }, request.session);
+    const session = request.session ?? null;
     const again = await repeatedClaim(unit, queue, request);
-    if (again) return await handOut(unit, again);
+    if (again) return await handOut(unit, again, session);
     const task = await oldestQueued(unit.db, queue);
     if (!task) return undefined;
     const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;
@@ -76,9 +91,10 @@ async function tryClaim(context: Context, { queue, request }: ClaimOptions): Pro
     await updateTask(unit.db, task.id, {
       agent: request.name,
       claim_id: request.claim_id ?? null,
+      session,
       lease_expires_ms: context.clock.now() + context.leaseMs,
     });
-    return await handOut(unit, task);
+    return await handOut(unit, task, session);
   });
 }
 
@@ -88,11 +104,15 @@ async function repeatedClaim(unit: Unit, queue: string, request: ClaimRequest): 
 }
 
 /** With a token of its own for each answer: they are kept hashed, so that an earlier one cannot be said again. */
-async function handOut(unit: Unit, { id, attempt }: Row<"task">): Promise<Claimed | undefined> {
+export async function handOut(
+  unit: Unit,
+  { id, attempt }: Row<"task">,
+  session: string | null,
+): Promise<Claimed | undefined> {
   const task = await taskDocument(unit, id);
   if (!task) return undefined;
   const { token, hash } = newToken();
-  await insertTaskToken(unit.db, { hash, task_id: id, attempt });
+  await insertTaskToken(unit.db, { hash, task_id: id, attempt, session });
   return { task, token };
 }
 

@@ -69,7 +69,7 @@ function attemptOf(task: Row<"task">): Attempt {
 export async function unclaim(context: Context, task: Row<"task">, reason: string): Promise<void> {
   const final = await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
-    if (now?.attempt !== task.attempt || now.status !== "running")
+    if (!isSameHolder(now, task) || now.status !== "running")
       throw new ControlPlaneError("not-found", `task ${task.id} is over: there is nothing to give back`);
     await takeAway(context, unit, { task: now, message: reason });
     return now.cancel_reason === null && (now.begun === 1 || now.attempt >= maxAttempts);
@@ -87,7 +87,7 @@ export async function unclaim(context: Context, task: Row<"task">, reason: strin
 export async function failTask(context: Context, task: Row<"task">, message: string): Promise<void> {
   await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
-    if (now?.attempt !== task.attempt) throw staleAttempt(task.id, task.attempt);
+    if (!isSameHolder(now, task)) throw staleAttempt(task.id, task.attempt);
     await closeOpenSteps(unit, attemptOf(now), { atMs: context.clock.now() });
     const status = "infrastructure_fail";
     const event = {
@@ -113,14 +113,23 @@ export async function heartbeat(
 ): Promise<{ reason: string } | null> {
   await renew(context, task);
   const until = context.clock.monotonic() + options.waitMs;
-  const signal = AbortSignal.any([options.signal, context.closing]);
   using news = context.notifier.listen(topics.task(task.id));
+  using question = context.notifier.listen(topics.agent(task.queue, task.agent ?? ""));
+  const ending = AbortSignal.any([options.signal, context.closing]);
+  const asked = new AbortController();
+  question.wait({ timeoutMs: options.waitMs, signal: ending }).then(
+    () => asked.abort(),
+    () => undefined,
+  );
+  const signal = AbortSignal.any([ending, asked.signal]);
   for (;;) {
     const now = await findTask(context.store.db, task.id);
-    if (now?.attempt !== task.attempt || now.fenced === 1 || now.status === "queued")
+    if (!isSameHolder(now, task) || now.fenced === 1 || now.status === "queued")
       throw staleAttempt(task.id, task.attempt);
     if (now.cancel_reason !== null) return { reason: now.cancel_reason };
     const leftMs = until - context.clock.monotonic();
+    // The next call is the sign of life, not this one, which may be held for somebody who is dead.
+    if (options.signal.aborted || (asked.signal.aborted && leftMs > 0)) return null;
     if (leftMs <= 0 || signal.aborted || now.status !== "running") {
       // The lease lasts from the answer on: the call itself may have taken as long as one.
       await renew(context, task);
@@ -128,6 +137,11 @@ export async function heartbeat(
     }
     await quietly(news.wait({ timeoutMs: Math.min(leftMs, foreignNewsMs), signal }), signal);
   }
+}
+
+/** Whether the row is still of the attempt, and of the process, that `then` was of. */
+export function isSameHolder(now: Row<"task"> | undefined, then: Row<"task">): now is Row<"task"> {
+  return now?.attempt === then.attempt && now.session === then.session;
 }
 
 async function renew(context: Context, task: Row<"task">): Promise<void> {

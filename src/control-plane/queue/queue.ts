@@ -1,6 +1,7 @@
 import type { Context } from "../context.ts";
 import { queuesWithTasks } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
+import { passQuestionsOn } from "./sessions.ts";
 
 /** How often the store is asked for tasks that another process queued. One query for all who wait. */
 const lookIntervalMs = 500;
@@ -56,14 +57,15 @@ interface Waiter {
   wake: () => void;
 }
 
-/** Looks for tasks of other processes until the signal aborts. */
-export async function watchForForeignTasks(
-  context: Pick<Context, "store" | "clock">,
+/** Looks for tasks that other processes queued, and questions that they asked, until the signal aborts. */
+export async function watchForForeignNews(
+  context: Pick<Context, "store" | "clock" | "notifier">,
   waiters: QueueWaiters,
   signal: AbortSignal,
 ): Promise<void> {
   for (;;) {
     await context.clock.sleep(lookIntervalMs, signal);
+    await passQuestionsOn(context);
     if (waiters.queues.length === 0) continue;
     for (const queue of await queuesWithTasks(context.store.db, waiters.queues)) waiters.wake(queue);
   }

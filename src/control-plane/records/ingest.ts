@@ -4,6 +4,7 @@ import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
+import { isSameHolder } from "../queue/leases.ts";
 import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
@@ -31,7 +32,7 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   await verifyPieces(piecesAfter(received, known, roomFor(task)));
   return await context.store.transaction(async (unit) => {
     const now = await findTask(unit.db, task.id);
-    if (now?.attempt !== task.attempt || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
+    if (!isSameHolder(now, task) || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
     const acked = await ackedOf(unit.db, key);
     const fresh = received.filter(({ seq }) => seq > acked);
     const last = fresh.at(-1);

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { firstTaskStep } from "../../protocol/records.ts";
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { topics } from "../topics.ts";
 import type { NewRow, Row } from "./schema.ts";
@@ -85,11 +86,32 @@ export async function closeOpenSteps(
   { atMs, but }: { atMs: number; but?: number },
 ): Promise<void> {
   const { pipelineId, jobId, taskId } = attempt;
-  const rows = await unit.db
+  const open = await stepsWithoutEnd(unit.db, attempt);
+  if (but !== undefined) open.delete(but);
+  const outcome = { kind: "canceled" } as const;
+  const told = [...open].map((step) => ({ type: "step-ended" as const, jobId, taskId, step, outcome, atMs }));
+  await appendEvents(
+    unit,
+    pipelineId,
+    told.map((event) => ({ told: event, attempt: attempt.attempt })),
+  );
+}
+
+/** The launch agent's steps that have not ended, with the bytes of output that are stored of each. */
+export async function openLaunchSteps(
+  db: Db,
+  attempt: Pick<Attempt, "taskId" | "attempt">,
+): Promise<{ step: number; bytes: number }[]> {
+  const steps = [...(await stepsWithoutEnd(db, attempt))].filter((step) => step < firstTaskStep);
+  return await Promise.all(steps.map(async (step) => ({ step, bytes: await outputBytesOf(db, { ...attempt, step }) })));
+}
+
+async function stepsWithoutEnd(db: Db, { taskId, attempt }: Pick<Attempt, "taskId" | "attempt">): Promise<Set<number>> {
+  const rows = await db
     .selectFrom("event")
     .select(["type", "step"])
     .where("task_id", "=", taskId)
-    .where("attempt", "=", attempt.attempt)
+    .where("attempt", "=", attempt)
     // In the very words of the index, which is used only then.
     .where(sql<boolean>`type in ('step-started', 'step-ended')`)
     .orderBy("seq")
@@ -100,14 +122,21 @@ export async function closeOpenSteps(
     if (type === "step-started") open.add(step);
     else open.delete(step);
   }
-  if (but !== undefined) open.delete(but);
-  const outcome = { kind: "canceled" } as const;
-  const told = [...open].map((step) => ({ type: "step-ended" as const, jobId, taskId, step, outcome, atMs }));
-  await appendEvents(
-    unit,
-    pipelineId,
-    told.map((event) => ({ told: event, attempt: attempt.attempt })),
-  );
+  return open;
+}
+
+async function outputBytesOf(db: Db, key: StepKey): Promise<number> {
+  const last = await db
+    .selectFrom("event")
+    .select(["start_byte", "length_bytes"])
+    .where("type", "=", "output")
+    .where("task_id", "=", key.taskId)
+    .where("attempt", "=", key.attempt)
+    .where("step", "=", key.step)
+    .orderBy("seq", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return (last?.start_byte ?? 0) + (last?.length_bytes ?? 0);
 }
 
 export interface StepKey {

@@ -4,11 +4,12 @@ import { up as spine } from "./migrations/0001-spine.ts";
 import { up as workflowFeatures } from "./migrations/0002-workflow-features.ts";
 import { up as orbs } from "./migrations/0003-orbs.ts";
 import { up as schedules } from "./migrations/0004-schedules.ts";
+import { up as sessions } from "./migrations/0005-sessions.ts";
 
 type Migration = (db: Kysely<unknown>, dialectal: Dialectal) => Promise<void>;
 
 /** In order; a migration's number is its place, from 1. What was released is never changed. */
-const migrations: readonly Migration[] = [spine, workflowFeatures, orbs, schedules];
+const migrations: readonly Migration[] = [spine, workflowFeatures, orbs, schedules, sessions];
 
 /** Brings the tables to the newest shape. Each migration is one transaction; several processes may try at once. */
 export async function migrate(db: Kysely<unknown>, dialectal: Dialectal): Promise<void> {

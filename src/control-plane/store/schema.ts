@@ -14,7 +14,8 @@ export interface Schema {
   job: JobTable;
   task: TaskTable;
   /** Tokens that stand for one attempt of one task. They outlive it, so that a stale one is told apart from an unknown one. */
-  task_token: { hash: string; task_id: string; attempt: number };
+  task_token: { hash: string; task_id: string; attempt: number; session: string | null };
+  agent_session: AgentSessionTable;
   lane: { task_id: string; attempt: number; lane: string; acked: number };
   event: EventTable;
   cache: { id: string; project: string; key: string; created_order: number; created_ms: number } & StoredBlob;
@@ -45,6 +46,19 @@ interface OrbVersionTable {
   published_ms: number;
   /** Null: never. */
   expires_ms: number | null;
+}
+
+/** Which process is the agent of a name. */
+interface AgentSessionTable {
+  queue: string;
+  name: string;
+  session: string;
+  hostname: string;
+  opened_ms: number;
+  /** When it was last asked for a sign of life, by another one that wants to be the agent; null: it gave one since. */
+  asked_ms: number | null;
+  /** When it gave one. */
+  seen_ms: number | null;
 }
 
 interface ScheduleTable {
@@ -138,6 +152,8 @@ interface TaskTable {
   message: string | null;
   agent: string | null;
   claim_id: string | null;
+  /** Of the process that has the running attempt; null: it has none. */
+  session: string | null;
   lease_expires_ms: number | null;
   cancel_reason: string | null;
   /** 1: the running attempt was taken away from its agent, and nothing more is taken from it. */

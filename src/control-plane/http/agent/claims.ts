@@ -1,19 +1,25 @@
 import type { FastifyInstance } from "fastify";
+import type { z } from "zod";
 import {
+  AdoptRequest,
+  AdoptResponse,
   agentApi,
   ClaimRequest,
   ClaimResponse,
   FailRequest,
   HeartbeatRequest,
   HeartbeatResponse,
+  OpenSession,
   UnclaimRequest,
 } from "../../../protocol/agent-api.ts";
 import { authenticateClass, authenticateTask, taskOfToken } from "../../auth/tokens.ts";
 import type { Context } from "../../context.ts";
 import { ControlPlaneError } from "../../errors.ts";
-import { claim, taskDocument } from "../../queue/claim.ts";
+import { adopt } from "../../queue/adopt.ts";
+import { type Claimed, claim, taskDocument } from "../../queue/claim.ts";
 import { failTask, heartbeat, unclaim } from "../../queue/leases.ts";
 import type { QueueWaiters } from "../../queue/queue.ts";
+import { closeSession, openSession } from "../../queue/sessions.ts";
 import { hangUpSignal, parseRequest } from "../request.ts";
 
 const maxMessageCharacters = 8192;
@@ -25,16 +31,30 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
     const body = parseRequest(ClaimRequest, request.body, "body");
     const claimed = await claim(context, waiters, { queue, request: body, signal: hangUpSignal(reply) });
     if (!claimed) return await reply.code(204).send();
-    const { task, token } = claimed;
-    return ClaimResponse.parse({
-      task_token: token.reveal(),
-      allocation: `${task.id}.${task.attempt}`,
-      agent_version: "",
-      resource_class: queue,
-      is_enterprise: false,
-      lease_ms: context.leaseMs,
-      task,
-    });
+    return ClaimResponse.parse(claimAnswer(context, queue, claimed));
+  });
+
+  server.post(agentApi.session, async (request, reply) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const body = parseRequest(OpenSession, request.body, "body");
+    await openSession(context, { queue, request: body, signal: hangUpSignal(reply) });
+    return {};
+  });
+
+  server.post(agentApi.closeSession, async (request) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    await closeSession(context, queue, parseRequest(OpenSession, request.body, "body"));
+    return {};
+  });
+
+  server.post(agentApi.adopt, async (request) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const { openSteps, begun, acked, ...claimed } = await adopt(
+      context,
+      queue,
+      parseRequest(AdoptRequest, request.body, "body"),
+    );
+    return AdoptResponse.parse({ ...claimAnswer(context, queue, claimed), begun, acked, open_steps: openSteps });
   });
 
   server.post(agentApi.unclaim, async (request) => {
@@ -65,4 +85,16 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
     const cancel = await heartbeat(context, task, { waitMs: wait_ms, signal: hangUpSignal(reply) });
     return HeartbeatResponse.parse({ lease_ms: context.leaseMs, cancel });
   });
+}
+
+function claimAnswer(context: Context, queue: string, { task, token }: Claimed): z.input<typeof ClaimResponse> {
+  return {
+    task_token: token.reveal(),
+    allocation: `${task.id}.${task.attempt}`,
+    agent_version: "",
+    resource_class: queue,
+    is_enterprise: false,
+    lease_ms: context.leaseMs,
+    task,
+  };
 }

@@ -1,10 +1,6 @@
 import { Command } from "commander";
+import type { DoctorOptions } from "./doctor/options.ts";
 import type { Cli } from "./io.ts";
-
-export interface DoctorOptions {
-  host?: string;
-  json: boolean;
-}
 
 export function doctorCommand(cli: Cli): Command {
   return new Command("doctor")

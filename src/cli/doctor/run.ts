@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { readHostFacts } from "../../engine/docker/index.ts";
 import { assessHost, type Finding } from "../../engine/fitness/assess.ts";
-import type { DoctorOptions } from "../doctor.ts";
 import { findEngine } from "../exec/find-engine.ts";
 import { sane, styler } from "../exec/render/text.ts";
 import { type ExitCode, exitCode, type Io } from "../io.ts";
 import { assessControlPlane } from "./control-plane.ts";
 import { assessDisk } from "./disk.ts";
+import type { DoctorOptions } from "./options.ts";
 import { assessTrial } from "./trial.ts";
 
 const trialLabel = { "dev.cofferdam.role": "helper" };

@@ -20,15 +20,14 @@ const bundles: Record<string, Bundle> = {
     without: { zod: "loading it takes longer than starting node, and every task would pay" },
     alias: {},
   },
-  cofferdam: {
-    entry: "src/cli/main.ts",
-    output: { directory: "dist/cofferdam" },
-    without: {},
-    alias: {
-      undici: "./scripts/bundle/undici.cjs",
-    },
-  },
+  cofferdam: program("src/cli/main.ts", "dist/cofferdam"),
+  "launch-agent": program("src/launch-agent/main.ts", "dist/launch-agent"),
+  "control-plane": program("src/control-plane/main.ts", "dist/control-plane"),
 };
+
+function program(entry: string, directory: string): Bundle {
+  return { entry, output: { directory }, without: {}, alias: { undici: "./scripts/bundle/undici.cjs" } };
+}
 
 const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
 const constants = { COFFERDAM_VERSION: JSON.stringify(version) };

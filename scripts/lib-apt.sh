@@ -40,3 +40,23 @@ debian_sources() {
       [ "$component" = main ] && printf 'deb %s%s %s main\n' "$option" "$uri" "$1${release#"$own"}"
     done | sort -u
 }
+
+# fetch_debs HOME SUITE PACKAGE…: unpacks packages of another release of Debian into HOME/root, without what they depend on.
+# Changes no package, no list and no pin of the machine.
+fetch_debs() {
+  into=$1
+  suite=$2
+  shift 2
+  mkdir -p "$into/apt/lists/partial" "$into/apt/cache/archives/partial" "$into/debs"
+  debian_sources "$suite" >"$into/apt/sources.list"
+  [ -s "$into/apt/sources.list" ] || die "This machine has no Debian sources of its own to take from $suite: $*."
+  packages=$*
+  set -- -o "Dir::Etc::sourcelist=$into/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o "Dir::State::lists=$into/apt/lists" -o "Dir::Cache=$into/apt/cache" -o APT::Sandbox::User=root
+  in_log "$into/apt.log" apt-get "$@" update -qq || die "apt could not read $suite. See $into/apt.log."
+  # shellcheck disable=SC2086 # a list of words
+  (cd "$into/debs" && in_log "$into/apt.log" apt-get "$@" download -qq $packages) ||
+    die "apt could not fetch from $suite: $packages. See $into/apt.log."
+  for package in "$into"/debs/*.deb; do dpkg-deb -x "$package" "$into/root"; done
+  rm -rf "$into/apt" "$into/debs"
+}

@@ -1,7 +1,6 @@
 # The images that Cofferdam needs. Sourced; POSIX sh. Needs lib-say.sh, lib-apt.sh, and an engine in DOCKER_HOST.
 
 base_image=debian:bookworm-slim
-task_agent_image=cofferdam/task-agent:dev
 content_label=dev.cofferdam.content
 # Within which a registry has to say that it has the image; the download may take as long as it takes.
 registry_seconds=8
@@ -59,24 +58,33 @@ make_base_image() {
   return "$result"
 }
 
-# Everything that the image is made of, as one hash.
-task_agent_content() {
-  {
-    docker image inspect --format '{{.Id}}' "$base_image"
-    find images/task-agent .dockerignore dist/task-agent.cjs node_modules/node/bin/node -type f |
-      LC_ALL=C sort | xargs sha256sum
-  } | sha256sum | cut -c 1-32
+# ensure_image NAME: cofferdam/NAME:dev, a target of the Dockerfile, of the bundles as they are in the checkout.
+ensure_image() {
+  name=$1
+  bundles=$name
+  # The command line is in it as well.
+  if [ "$name" = control-plane ]; then bundles="$name cofferdam"; fi
+  # shellcheck disable=SC2086 # a list of words
+  in_log "$logs/build.log" node_modules/node/bin/node --disable-warning=ExperimentalWarning scripts/build.ts $bundles ||
+    die "The bundle of $name does not build. See $logs/build.log."
+  cmp -s node_modules/node/bin/node dist/node || cp -L node_modules/node/bin/node dist/node
+  content=$(content_of "$name" "$bundles")
+  if [ "$(image_content "cofferdam/$name:dev")" = "$content" ]; then return; fi
+  started=$(date +%s)
+  say "Building cofferdam/$name:dev."
+  build_image "cofferdam/$name:dev" "$content" --build-arg PREBUILT=yes --target "$name" .
+  say_done "$started" "built"
 }
 
-ensure_task_agent_image() {
-  in_log "$logs/build.log" node_modules/node/bin/node --disable-warning=ExperimentalWarning scripts/build.ts task-agent ||
-    die "The task agent does not build. See $logs/build.log."
-  content=$(task_agent_content)
-  if [ "$(image_content "$task_agent_image")" = "$content" ]; then return; fi
-  started=$(date +%s)
-  say "Building $task_agent_image."
-  build_image "$task_agent_image" "$content" -f images/task-agent/Dockerfile .
-  say_done "$started" "built"
+# content_of NAME BUNDLES: everything that the image is made of, as one hash.
+content_of() {
+  {
+    docker image inspect --format '{{.Id}}' "$base_image"
+    # shellcheck disable=SC2046 # a list of words
+    find Dockerfile .dockerignore images/built "images/$1" docs/examples/pipeline dist/node \
+      $(for bundle in $2; do ls -d "dist/$bundle" "dist/$bundle.cjs"; done 2>/dev/null) -type f 2>/dev/null |
+      LC_ALL=C sort | xargs sha256sum
+  } | sha256sum | cut -c 1-32
 }
 
 image_content() {

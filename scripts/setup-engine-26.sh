@@ -22,16 +22,7 @@ fetch_binaries() {
   [ ! -x "$home/root/usr/sbin/dockerd" ] || return 0
   started=$(date +%s)
   say "Fetching Docker 26.1 from Debian $suite." >&2
-  mkdir -p "$home/apt/lists/partial" "$home/apt/cache/archives/partial" "$home/debs"
-  debian_sources "$suite" >"$home/apt/sources.list"
-  [ -s "$home/apt/sources.list" ] || die "This machine has no Debian sources of its own to take Docker 26.1 from."
-  # apt with folders of its own: the machine's lists and pins stay as they are.
-  set -- -o "Dir::Etc::sourcelist=$home/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o "Dir::State::lists=$home/apt/lists" -o "Dir::Cache=$home/apt/cache" -o APT::Sandbox::User=root
-  in_log "$home/apt.log" apt-get "$@" update -qq || die "apt could not read $suite. See $home/apt.log."
-  (cd "$home/debs" && in_log "$home/apt.log" apt-get "$@" download -qq docker.io) || die "apt could not fetch docker.io."
-  for package in "$home"/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; done
-  rm -rf "$home/apt" "$home/debs"
+  fetch_debs "$home" "$suite" docker.io
   say_done "$started" "fetched" >&2
 }
 

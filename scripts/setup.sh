@@ -25,9 +25,12 @@ case "$purpose" in run | test) ;; *) die "--for takes run or test, not \"$purpos
 ensure_node_modules
 ensure_engine
 ensure_base_image
-ensure_task_agent_image
+ensure_image task-agent
 if [ "$purpose" = test ]; then
   have git || { is_root && is_debian_like && apt_install git; } || die "The tests need git. Install it."
+  ensure_image launch-agent
+  ensure_image control-plane
   sh scripts/test-images.sh
+  sh scripts/setup-compose.sh >/dev/null
 fi
 say "Set up in $(($(date +%s) - setup_started)) s."

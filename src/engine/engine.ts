@@ -22,6 +22,15 @@ export interface Engine {
   account(image: Image, user: string | undefined, signal: AbortSignal): Promise<Account>;
   /** Makes an image present. Progress is for people: whole lines, a few a second at most. */
   pull(reference: string, options: PullOptions): Promise<Image>;
+  /** Every image of the engine, with what uses it. */
+  images(signal: AbortSignal): Promise<StoredImage[]>;
+  /** One more name for an image that is present. A name that another image has goes over to this one. */
+  tagImage(id: string, name: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes one name from an image; with its last name the image goes. `conflict` where a container, running or not, was made of it
+   * and it would go. What is gone is fine.
+   */
+  removeImage(name: string, signal: AbortSignal): Promise<void>;
   /**
    * Makes sure that a named volume with the content of `path` in `image` exists, for mounting read-only. Idempotent,
    * safe when two agents do it at once: nobody ever sees a half-filled volume under this name.
@@ -59,6 +68,8 @@ export interface EngineInfo {
   cgroupVersion: 1 | 2;
   /** Names of OCI runtimes: `runc`, `runsc`. */
   runtimes: string[];
+  /** Where the engine keeps images and volumes, by its own machine's paths. Absent where it does not say. */
+  dataDirectory?: string;
 }
 
 export interface Image {
@@ -71,6 +82,23 @@ export interface Image {
   entrypoint: string[];
   command: string[];
   labels: Record<string, string>;
+  /** All its names with a tag. */
+  tags: string[];
+  /** The names by which registries know it: `registry/repository@sha256:…`. Empty for what was built or loaded here. */
+  digests: string[];
+}
+
+/** An image as the engine lists it. */
+export interface StoredImage {
+  id: string;
+  tags: string[];
+  digests: string[];
+  /** All its layers, also those that it shares with others. */
+  sizeBytes: number;
+  /** Since the epoch: when it was built, not when it came. */
+  createdMs: number;
+  /** A container was made of it, be it running or not. */
+  inUse: boolean;
 }
 
 export interface Account {
@@ -191,8 +219,12 @@ export type EngineErrorCode =
   | "image-denied"
   /** Built for another architecture. The config's fault. */
   | "wrong-architecture"
-  /** The registry failed or did not answer. Infrastructure. */
+  /** The registry failed or did not answer. Infrastructure, and may pass. */
   | "registry"
+  /** The registry wants fewer requests (429). Infrastructure, and passes. */
+  | "registry-busy"
+  /** What came is not what its digest says. Infrastructure, and may pass. */
+  | "image-corrupt"
   /** The image cannot start what it was told to: no such file, not executable. The config's fault. */
   | "not-startable"
   /** No room on the engine's disk. Infrastructure. */

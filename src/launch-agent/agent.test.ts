@@ -55,6 +55,7 @@ function start(
     version: "test",
     capacity: { tasks: 4, memoryBytes: 8 * 1024 ** 3, cpus: 8 },
     taskAgentImage,
+    images: { pauseMs: 0 },
     clock: systemClock,
     newId: () => crypto.randomUUID(),
     log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { Engine, EngineInfo } from "../engine/engine.ts";
 import type { Clock } from "../lib/clock.ts";
+import { type ImageRules, ImageStore } from "./images/image-store.ts";
 import type { Log } from "./log.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
 import { defaultTimes, type Ground, type TaskTimes } from "./task/ground.ts";
-import { ImageStore } from "./task/images.ts";
 import { StartGate } from "./task/start-gate.ts";
 import { TaskAgentSource } from "./task/task-agent-source.ts";
 
@@ -28,6 +28,8 @@ export interface GroundOptions {
   times?: Partial<TaskTimes>;
   /** None when not given. */
   pool?: Partial<PoolOptions>;
+  /** Which images tasks may have, and with which credentials they are pulled. */
+  images?: ImageRules;
 }
 
 /**
@@ -43,7 +45,8 @@ export interface LaidGround {
 
 export function layGround(options: GroundOptions, info: EngineInfo): LaidGround {
   const { engine, clock, name, hostname, version } = options;
-  const images = new ImageStore(engine, clock);
+  const random = options.random ?? Math.random;
+  const images = new ImageStore({ engine, clock, random, ...options.images });
   const hurrying = new AbortController();
   const ground: Ground = {
     engine,
@@ -54,7 +57,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     agent: { name, hostname, version },
     limits: { ...defaultTimes, ...options.times },
     clock,
-    random: options.random ?? Math.random,
+    random,
     randomBytes: options.randomBytes ?? randomBytes,
     log: options.log,
     hurry: hurrying.signal,

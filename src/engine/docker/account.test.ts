@@ -11,6 +11,8 @@ const image = {
   entrypoint: [],
   command: [],
   labels: { "dev.cofferdam.passwd": "circleci:x:1001:1001::/home/circleci:/bin/bash" },
+  tags: [],
+  digests: [],
 };
 
 test("a user that the image's label names, and root, are known without a call", async () => {

@@ -25,11 +25,14 @@ export const InfoAnswer = z.object({
   MemTotal: z.int(),
   CgroupVersion: z.string().optional(),
   Runtimes: z.record(z.string(), z.unknown()).nullish(),
+  DockerRootDir: z.string().optional(),
 });
 
 export const ImageAnswer = z.object({
   Id: z.string(),
   Architecture: z.string(),
+  RepoTags: strings,
+  RepoDigests: strings,
   Config: z
     .object({
       User: z.string().optional(),
@@ -41,6 +44,13 @@ export const ImageAnswer = z.object({
     .nullish(),
 });
 export type ImageAnswer = z.infer<typeof ImageAnswer>;
+
+export const ImageListAnswer = z.array(
+  z.object({ Id: z.string(), RepoTags: strings, RepoDigests: strings, Size: z.number(), Created: z.number() }),
+);
+
+/** Of the same list as `ContainerListAnswer`: what a container was made of. */
+export const ImageUsersAnswer = z.array(z.object({ ImageID: z.string() }));
 
 export const CreatedAnswer = z.object({ Id: z.string().min(1) });
 

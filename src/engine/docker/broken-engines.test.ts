@@ -12,6 +12,8 @@ const image = {
   entrypoint: [],
   command: [],
   labels: {},
+  tags: [],
+  digests: [],
 };
 const plan = {
   name: "one",

@@ -23,7 +23,14 @@ function imageOf(answer: ImageAnswer): Image {
     entrypoint: config?.Entrypoint ?? [],
     command: config?.Cmd ?? [],
     labels: config?.Labels ?? {},
+    tags: realNames(answer.RepoTags),
+    digests: realNames(answer.RepoDigests),
   };
+}
+
+/** Docker lists an image without a name as `<none>:<none>`. */
+export function realNames(names: readonly string[]): string[] {
+  return names.filter((name) => !name.startsWith("<none>"));
 }
 
 function splitAssignment(line: string): [string, string] {

@@ -8,6 +8,7 @@ import { attachContainer, inspectContainer, killContainer, startContainer, waitC
 import { Creator } from "./creator.ts";
 import { withDeadline } from "./deadline.ts";
 import { findImage } from "./image.ts";
+import { listImages, removeImage, tagImage } from "./images.ts";
 import { engineInfo } from "./info.ts";
 import { listOwned, removeOwned } from "./inventory.ts";
 import { pullImage } from "./pull.ts";
@@ -20,6 +21,8 @@ export interface DockerEngineOptions {
   address: EngineAddress;
   /** Deadline of a plain call. Calls that make or remove things have four times as long. */
   callTimeoutMs?: number;
+  /** A pull of which nothing was heard for so long is given up. */
+  pullSilenceMs?: number;
   /** On the short-lived containers that the engine makes for itself, so that a sweep finds what a crash left. */
   helperLabels?: Readonly<Record<string, string>>;
   clock?: Clock;
@@ -31,6 +34,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const client = new Client({ address: options.address, callTimeoutMs: options.callTimeoutMs ?? 30_000 });
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
+  const silenceMs = options.pullSilenceMs ?? 120_000;
   const accounts = new Accounts({ client, newId, labels: options.helperLabels ?? {} });
   const creator = new Creator(client, accounts);
   return {
@@ -38,7 +42,10 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     image: async (reference, signal) => await findImage(client, reference, signal),
     account: async (image, user, signal) =>
       await heeding(signal, "read the users of an image", () => accounts.find(image, user, signal)),
-    pull: async (reference, pull) => await pullImage(client, clock, reference, pull),
+    pull: async (reference, pull) => await pullImage({ client, clock, silenceMs }, reference, pull),
+    images: async (signal) => await listImages(client, signal),
+    tagImage: async (id, name, signal) => await tagImage(client, id, name, signal),
+    removeImage: async (name, signal) => await removeImage(client, name, signal),
     ensureSharedVolume: async (volume, signal) =>
       await heeding(signal, `fill volume ${volume.name}`, () =>
         ensureFilledVolume({ client, clock, newId, volume, signal }),

@@ -15,5 +15,6 @@ export async function engineInfo(client: Client, signal: AbortSignal): Promise<E
     memoryBytes: info.MemTotal,
     cgroupVersion: info.CgroupVersion === "2" ? 2 : 1,
     runtimes: Object.keys(info.Runtimes ?? {}),
+    ...(info.DockerRootDir ? { dataDirectory: info.DockerRootDir } : {}),
   };
 }

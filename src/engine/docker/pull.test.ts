@@ -39,12 +39,12 @@ test("progress becomes lines, and the image is looked up at the end", async () =
   expect(lines[0]).toBe("Pulling from team/app");
   expect(lines[1]).toBe("0 of 1 layers");
   expect(lines.at(-1)).toBe("Status: Downloaded newer image for team/app:1");
-  expect(requests).toContain("POST /v1.41/images/create?fromImage=team%2Fapp&tag=1 HTTP/1.1");
+  expect(requests).toContain("POST /v1.41/images/create?fromImage=docker.io%2Fteam%2Fapp&tag=1 HTTP/1.1");
 });
 
 test("a name without a tag means latest, never all tags", async () => {
   const { requests } = await pull(progress(), "team/app");
-  expect(requests[1]).toContain("fromImage=team%2Fapp&tag=latest");
+  expect(requests[1]).toContain("fromImage=docker.io%2Fteam%2Fapp&tag=latest");
 });
 
 test("credentials travel in their header only", async () => {
@@ -63,6 +63,9 @@ describe.each([
   ["disk-full", "write /var/lib/docker/tmp/x: no space left on device"],
   ["registry", "Get https://registry.invalid/v2/: dial tcp: lookup registry.invalid: no such host"],
   ["registry", "received unexpected HTTP status: 503 Service Unavailable"],
+  ["registry-busy", "toomanyrequests: You have reached your pull rate limit"],
+  ["registry-busy", "received unexpected HTTP status: 429 Too Many Requests"],
+  ["image-corrupt", "filesystem layer verification failed for digest sha256:00"],
 ])("the code %s", (code, words) => {
   test(`is told when the pull is refused with "${words}"`, async () => {
     const refusal = pull((socket) => answer(socket, 500, { message: words }));

@@ -8,10 +8,15 @@ import { PullLine, PullProgress } from "./pull-progress.ts";
 import { pullTarget } from "./reference.ts";
 import { meaningOf } from "./words.ts";
 
-/** A registry that says nothing for so long is taken for dead. */
-const silenceMs = 120_000;
+export interface Puller {
+  client: Client;
+  clock: Clock;
+  /** A registry of which nothing was heard for so long is taken for dead. */
+  silenceMs: number;
+}
 
-export async function pullImage(client: Client, clock: Clock, reference: string, options: PullOptions): Promise<Image> {
+export async function pullImage(puller: Puller, reference: string, options: PullOptions): Promise<Image> {
+  const { client, clock, silenceMs } = puller;
   const what = `pull image ${reference}`;
   const { name, tag } = pullTarget(reference);
   const { transport } = await client.session(options.signal);

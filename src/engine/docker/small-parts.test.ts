@@ -55,11 +55,11 @@ describe("errors", () => {
 
 describe("references", () => {
   test.each([
-    ["debian", "debian", "latest"],
-    ["debian:12", "debian", "12"],
+    ["debian", "docker.io/library/debian", "latest"],
+    ["debian:12", "docker.io/library/debian", "12"],
     ["reg.example:5000/a/b_c:x-1", "reg.example:5000/a/b_c", "x-1"],
-    [`a@sha256:${"0".repeat(64)}`, "a", `sha256:${"0".repeat(64)}`],
-    [`a:1@sha256:${"0".repeat(64)}`, "a", `sha256:${"0".repeat(64)}`],
+    [`a@sha256:${"0".repeat(64)}`, "docker.io/library/a", `sha256:${"0".repeat(64)}`],
+    [`a:1@sha256:${"0".repeat(64)}`, "docker.io/library/a", `sha256:${"0".repeat(64)}`],
   ])("pulls %s as %s, %s", (reference, name, tag) => {
     expect(pullTarget(reference)).toEqual({ name, tag });
   });

@@ -10,6 +10,7 @@ interface Phrase {
 }
 
 const pullPhrases: Phrase[] = [
+  { pattern: /too ?many ?requests|status:? 429|pull rate limit/i, code: "registry-busy" },
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   {
     pattern:
@@ -23,6 +24,10 @@ const pullPhrases: Phrase[] = [
     code: "image-denied",
   },
   { pattern: /invalid reference format|repository name must be/i, code: "bad-reference" },
+  {
+    pattern: /verification failed|digest did not match|unexpected digest|unexpected commit digest|mismatched digest/i,
+    code: "image-corrupt",
+  },
 ];
 
 /** Podman says it with 500. */

@@ -96,6 +96,26 @@ class Dummy implements DummyEngine {
     return this.#images.pull(reference);
   };
 
+  images: Engine["images"] = async (signal) => {
+    this.#enter("images", "", signal);
+    const used = new Set([...this.#containers.values()].map(({ plan }) => this.#images.find(plan.image)?.id));
+    return this.#images.list().map((image) => ({ ...image, inUse: used.has(image.id) }));
+  };
+
+  tagImage: Engine["tagImage"] = async (id, name, signal) => {
+    this.#enter("tagImage", name, signal);
+    if (!this.#images.tag(id, name)) throw notFound("image", id);
+  };
+
+  removeImage: Engine["removeImage"] = async (name, signal) => {
+    this.#enter("removeImage", name, signal);
+    const image = this.#images.find(name);
+    const isLast = image !== undefined && image.tags.length <= 1;
+    const isUsed = [...this.#containers.values()].some(({ plan }) => this.#images.find(plan.image)?.id === image?.id);
+    if (isLast && isUsed) throw new EngineError("conflict", `a container was made of image ${name}`);
+    this.#images.remove(name);
+  };
+
   ensureSharedVolume: Engine["ensureSharedVolume"] = async (volume, signal) => {
     this.#enter("ensureSharedVolume", volume.name, signal);
     if (this.#images.find(volume.image) === undefined) throw notFound("image", volume.image);

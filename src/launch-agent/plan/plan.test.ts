@@ -14,6 +14,8 @@ const image: Image = {
   entrypoint: ["/docker-entrypoint.sh"],
   command: ["serve"],
   labels: {},
+  tags: [],
+  digests: [],
 };
 
 function input(task: Task, changes: Partial<PlanInput> = {}): PlanInput {

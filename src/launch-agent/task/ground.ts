@@ -1,7 +1,7 @@
 import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import type { Log } from "../log.ts";
-import type { ImageStore } from "./images.ts";
 import type { StartGate } from "./start-gate.ts";
 import type { TaskAgentSource } from "./task-agent-source.ts";
 

@@ -1,6 +1,7 @@
 import type { Account, ContainerPlan, Image } from "../../engine/engine.ts";
 import { spinUpStep } from "../../protocol/records.ts";
 import type { ImageSpec, Task } from "../../protocol/task.ts";
+import { ensureTaskImage } from "../images/task-image.ts";
 import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
 import type { LaunchLane } from "../relay/launch-lane.ts";
@@ -26,7 +27,9 @@ export async function spinUp(
   const isDocker = task.container.executor === "docker";
   const [agent, images] = await Promise.all([
     context.taskAgent.ready({ volume: isDocker, signal }),
-    Promise.all((isDocker ? task.container.images : []).map((spec) => ensureImage(spec, context, options))),
+    Promise.all(
+      (isDocker ? task.container.images : []).map((spec) => ensureTaskImage(spec, task, { ...options, context })),
+    ),
   ]);
   const image = isDocker ? images[0] : agent.image;
   if (!image) throw new ConfigFault("the job has a docker executor without an image");
@@ -63,30 +66,6 @@ function planInput(task: Task, image: Image, agent: TaskAgent, context: TaskCont
     },
     nowMs: context.clock.now(),
   };
-}
-
-async function ensureImage(
-  spec: ImageSpec,
-  context: TaskContext,
-  options: { lane: LaunchLane; signal: AbortSignal },
-): Promise<Image> {
-  const { lane, signal } = options;
-  const startedAt = context.clock.monotonic();
-  let pulled = false;
-  const image = await context.images.ensure({
-    reference: spec.image,
-    ...(spec.auth ? { credentials: spec.auth } : {}),
-    signal,
-    onProgress(line) {
-      if (!pulled) lane.line(spinUpStep, `Pulling ${spec.image}`);
-      pulled = true;
-      // A slow control plane must not make this agent hold progress lines.
-      if (!lane.full()) lane.line(spinUpStep, line);
-    },
-  });
-  const seconds = ((context.clock.monotonic() - startedAt) / 1000).toFixed(1);
-  lane.line(spinUpStep, `${imageInWords(spec.image, image)}${pulled ? `, pulled in ${seconds} s` : ""}`);
-  return image;
 }
 
 async function accountOf(

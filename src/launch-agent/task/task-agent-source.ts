@@ -1,8 +1,8 @@
 import { type Engine, EngineError, type Image } from "../../engine/engine.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import { label } from "../plan/labels.ts";
 import { taskAgentPath } from "../plan/working-directory.ts";
-import type { ImageStore } from "./images.ts";
 
 export interface TaskAgent {
   image: Image;

@@ -12,7 +12,9 @@ export interface Context {
   clock: Clock;
   notifier: Notifier;
   newId: () => string;
-  route: ControlPlaneOptions["route"];
+  route?: ControlPlaneOptions["route"];
+  defaultClass: string | undefined;
+  launchAgentImage: string | undefined;
   sources: ControlPlaneOptions["sources"];
   compile?: ControlPlaneOptions["compile"];
   /** Where orbs come from that are not published here. */

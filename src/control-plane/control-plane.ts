@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { z } from "zod";
 import type { CompiledConfig } from "../config/compiled.ts";
 import type { OrbSource } from "../config/orb-source.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -13,8 +14,10 @@ import type { WatchEvent } from "../protocol/watch.ts";
 export interface ControlPlane {
   /** Serves HTTP. The address is a path of a unix socket, or host and port (0: any free one). */
   listen(address: { socketPath: string } | { host: string; port: number }): Promise<ListenAddress>;
-  /** Makes or changes a class. */
-  putResourceClass(resourceClass: ResourceClass): Promise<void>;
+  /** Looks for another certificate now. */
+  reloadCertificate(): void;
+  /** Makes a class, or has it be as it is wanted now. */
+  putResourceClass(resourceClass: WantedClass): Promise<void>;
   /** A new token for claiming tasks of a class. It is kept hashed, so this is the one time that it can be read. */
   createToken(resourceClass: string, nickname: string): Promise<Secret>;
   /** Starts the workflows of a compiled config. */
@@ -41,8 +44,13 @@ export interface ControlPlaneOptions {
   /** Holds the database and the blobs. Made when it is missing, with mode 0700. */
   dataDirectory: string;
   clock: Clock;
-  /** Which class's queue a job goes to, and what it may use. Undefined: no such class, and the job fails with that said. */
-  route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
+  /**
+   * Which class's queue a job goes to, and what it may use. Undefined: no such class, and the job fails with that said.
+   * Without, it goes to the class that it names, with the settings that this class has in the store.
+   */
+  route?: RouteOf;
+  /** Without `route`: the class of jobs that name none. */
+  defaultClass?: string | undefined;
   /** Where `checkout` gets its tree. */
   sources: SourceProvider;
   /** Compiles what a setup workflow goes on with. Without, no pipeline can be continued. */
@@ -55,6 +63,12 @@ export interface ControlPlaneOptions {
   leaseMs?: number;
   /** Where the administrator's token is, or is put at the first start. Without, nobody can call what takes a user's token. */
   adminTokenFile?: string;
+  /** What is made at the start where it is missing. */
+  bootstrap?: Bootstrap;
+  /** HTTPS is served where the address is host and port. */
+  tls?: TlsFiles;
+  /** `name@sha256:…` that launch agents are to run. */
+  launchAgentImage?: string | undefined;
   /** pino's level; logs are JSON lines on stderr. */
   logLevel?: string;
 }
@@ -78,11 +92,31 @@ export interface Retention {
   maxBytes: number;
 }
 
-export interface ResourceClass {
+export interface WantedClass {
   /** `namespace/name`. */
   name: string;
-  description?: string;
+  description?: string | undefined;
+  /** What is not said has its default. */
+  settings?: SaidSettings | undefined;
 }
+
+/** Settings as an operator says them. */
+export type SaidSettings = z.input<typeof ClassSettings>;
+
+export interface Bootstrap {
+  /** Classes that are made where they are missing. */
+  classes: readonly string[];
+  /** Gets a file `NAMESPACE.NAME` with a token for each of them. */
+  tokenDirectory?: string | undefined;
+}
+
+/** Of PEM. */
+export interface TlsFiles {
+  certFile: string;
+  keyFile: string;
+}
+
+export type RouteOf = (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
 
 export interface Route extends ClassSettings {
   /** The class whose agents are to claim it. */

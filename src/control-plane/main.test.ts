@@ -1,26 +1,52 @@
 import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { on, once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { expect, test, vi } from "vitest";
+import { certificates } from "../../test/fakes/certificates.ts";
 import { FakeAgent, piece, started } from "../../test/fakes/fake-agent.ts";
 import { ManualClock } from "../../test/fakes/manual-clock.ts";
 import { configOf, storyOf, temporaryControlPlane, testClass } from "../../test/fakes/temporary-control-plane.ts";
 import { systemClock } from "../lib/clock.ts";
+import { agentApi } from "../protocol/agent-api.ts";
 import { openStore } from "./store/store.ts";
 
 const main = new URL("main.ts", import.meta.url).pathname;
 
-function start(environment: Record<string, string>) {
-  const server = spawn(process.execPath, [main], { env: { ...environment }, stdio: ["ignore", "ignore", "pipe"] });
+function start(environment: Record<string, string>, args: string[] = []) {
+  const server = spawn(process.execPath, [main, ...args], {
+    env: { ...environment },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const exit = once(server, "exit");
   return { server, exit };
 }
 
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+/** The name in the certificate that is served. */
+async function certificateOf(port: number): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { subject } = socket.getPeerCertificate();
+  socket.destroy();
+  return String(subject.CN);
+}
+
+/** What it writes, once the pattern is found; it may be asked again for what comes later. */
 async function textUntil(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<RegExpMatchArray> {
   let text = "";
-  for await (const chunk of stream) {
+  for await (const [chunk] of on(stream, "data", { close: ["close"], signal: AbortSignal.timeout(20_000) })) {
     text += String(chunk);
     const match = pattern.exec(text);
     if (match) return match;
@@ -48,6 +74,90 @@ test("a bad setting is named, and ends the server with 1", { timeout: 30_000 }, 
   await textUntil(server.stderr, /control plane: COFFERDAM_PORT: Invalid input/);
 
   expect(await exit).toEqual([1, null]);
+});
+
+test("the first start makes what a first job needs, and the health command says whether it serves", {
+  timeout: 60_000,
+}, async () => {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-server-"));
+  const port = String(await freePort());
+  const settings = {
+    COFFERDAM_DATA_DIRECTORY: join(directory, "data"),
+    COFFERDAM_PORT: port,
+    COFFERDAM_ADMIN_TOKEN_FILE: join(directory, "admin"),
+    COFFERDAM_BOOTSTRAP_CLASSES: "local/default,local/big",
+    COFFERDAM_BOOTSTRAP_TOKEN_DIRECTORY: join(directory, "tokens"),
+    COFFERDAM_DEFAULT_CLASS: "",
+    COFFERDAM_LAUNCH_AGENT_IMAGE: `a/launch-agent@sha256:${"0".repeat(64)}`,
+  };
+  const before = start(settings, ["health"]);
+  await textUntil(before.server.stderr, /ready cannot be asked/);
+  const { server, exit } = start(settings);
+  const [said, url = ""] = await textUntil(server.stderr, /[^]*listens on (http:\S+)[^]*token is in \S+\n/);
+  await using agent = new FakeAgent({ url });
+
+  const token = (await readFile(join(directory, "tokens", "local.default"), "utf8")).trim();
+  const release = await agent.call("GET", agentApi.launchAgent, { token });
+  const health = start(settings, ["health"]);
+  const healthy = await health.exit;
+  server.kill("SIGTERM");
+
+  expect(release.json).toEqual({ image: settings.COFFERDAM_LAUNCH_AGENT_IMAGE });
+  expect(said).not.toContain(token);
+  expect(await readFile(join(directory, "admin"), "utf8")).toMatch(/^[\w-]{43}\n$/);
+  expect([(await before.exit)[0], healthy[0], (await exit)[0]]).toEqual([1, 0, 0]);
+  await rm(directory, { recursive: true });
+});
+
+test("HTTPS is served, and a new certificate is taken without a restart", { timeout: 60_000 }, async () => {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-server-"));
+  const files = { cert: join(directory, "tls.crt"), key: join(directory, "tls.key") };
+  const write = async ({ cert, key }: { cert: string; key: string }) => {
+    await writeFile(files.cert, cert);
+    await writeFile(files.key, key);
+  };
+  await write(certificates.first);
+  const settings = {
+    COFFERDAM_DATA_DIRECTORY: join(directory, "data"),
+    COFFERDAM_PORT: String(await freePort()),
+    COFFERDAM_TLS_CERT_FILE: files.cert,
+    COFFERDAM_TLS_KEY_FILE: files.key,
+  };
+  const { server, exit } = start(settings);
+  await textUntil(server.stderr, /listens on https:/);
+  const port = Number(settings.COFFERDAM_PORT);
+
+  const first = await certificateOf(port);
+  const health = await start(settings, ["health"]).exit;
+  await writeFile(files.cert, "no certificate");
+  server.kill("SIGHUP");
+  await textUntil(server.stderr, /cannot be read again/);
+  const meanwhile = await certificateOf(port);
+  await write(certificates.second);
+  server.kill("SIGHUP");
+  const second = await vi.waitUntil(async () => (await certificateOf(port)) === "second.test", { timeout: 20_000 });
+  server.kill("SIGTERM");
+
+  expect([first, meanwhile, second]).toEqual(["first.test", "first.test", true]);
+  expect([health[0], (await exit)[0]]).toEqual([0, 0]);
+  await rm(directory, { recursive: true });
+});
+
+test.each([
+  [{ COFFERDAM_TLS_CERT_FILE: "/x" }, /COFFERDAM_TLS_KEY_FILE go together/],
+  [
+    { COFFERDAM_TLS_CERT_FILE: "/nowhere.crt", COFFERDAM_TLS_KEY_FILE: "/nowhere.key" },
+    /cannot serve HTTPS with the certificate \/nowhere.crt/,
+  ],
+  [{ COFFERDAM_LAUNCH_AGENT_IMAGE: "launch-agent:latest" }, /COFFERDAM_LAUNCH_AGENT_IMAGE: is not of the form/],
+])("settings that cannot be served end it in words (%#)", { timeout: 30_000 }, async (settings, words) => {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-server-"));
+  const { server, exit } = start({ COFFERDAM_DATA_DIRECTORY: directory, COFFERDAM_PORT: "0", ...settings });
+
+  await textUntil(server.stderr, words);
+
+  expect(await exit).toEqual([1, null]);
+  await rm(directory, { recursive: true });
 });
 
 test("what was acknowledged survives kill -9, and the task goes on", { timeout: 60_000 }, async () => {

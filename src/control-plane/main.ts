@@ -3,26 +3,42 @@ import type { OrbSource } from "../config/orb-source.ts";
 import { systemClock } from "../lib/clock.ts";
 import { orbRegistry } from "../orbs/index.ts";
 import { compileWith } from "./compile.ts";
-import { defaultRoute } from "./default-route.ts";
 import { openControlPlane } from "./index.ts";
-import { readOptions } from "./options.ts";
+import { adminTokenFileOf, type Options, readOptions, tlsOf } from "./options.ts";
 import { gitSource } from "./vcs/git-source.ts";
 
-async function main(): Promise<void> {
+/** `health` asks a server that runs; without a word this process is the server. */
+async function main(command: string | undefined): Promise<void> {
   const options = readOptions(process.env);
+  if (command === undefined) return await serve(options);
+  if (command !== "health") throw new Error(`there is no command "${command}": there is health, or none at all`);
+  const { healthProblem } = await import("./health-check.ts");
+  const problem = await healthProblem(options);
+  if (problem !== undefined) throw new Error(problem);
+}
+
+async function serve(options: Options): Promise<void> {
   const registry = options.COFFERDAM_ORB_REGISTRY;
-  const adminTokenFile = join(options.COFFERDAM_DATA_DIRECTORY, "admin-token");
+  const adminTokenFile = adminTokenFileOf(options);
+  const tls = tlsOf(options);
   const controlPlane = await openControlPlane({
     dataDirectory: options.COFFERDAM_DATA_DIRECTORY,
     clock: systemClock,
-    route: defaultRoute,
+    defaultClass: options.COFFERDAM_DEFAULT_CLASS ?? options.COFFERDAM_BOOTSTRAP_CLASSES[0],
     sources: gitSource({ directory: join(options.COFFERDAM_DATA_DIRECTORY, "mirrors") }),
     compile: compileWith(),
     schedules: true,
     ...(registry === "none" ? {} : { orbs: publicOrbs(registry) }),
     adminTokenFile,
+    bootstrap: {
+      classes: options.COFFERDAM_BOOTSTRAP_CLASSES,
+      tokenDirectory: options.COFFERDAM_BOOTSTRAP_TOKEN_DIRECTORY,
+    },
+    ...(tls ? { tls } : {}),
+    launchAgentImage: options.COFFERDAM_LAUNCH_AGENT_IMAGE,
     logLevel: options.COFFERDAM_LOG_LEVEL,
   });
+  process.on("SIGHUP", () => controlPlane.reloadCertificate());
   const { url } = await controlPlane.listen({ host: options.COFFERDAM_HOST, port: options.COFFERDAM_PORT });
   process.stderr.write(`control plane listens on ${url}\nthe administrator's token is in ${adminTokenFile}\n`);
   const stopped = new Promise((resolve) => {
@@ -39,7 +55,7 @@ function publicOrbs(url: string): OrbSource {
 }
 
 try {
-  await main();
+  await main(process.argv[2]);
 } catch (error) {
   process.stderr.write(`control plane: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

@@ -1,14 +1,15 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
-import type { Secret } from "../lib/secret.ts";
 import { ensureAdminToken } from "./auth/admin-token.ts";
-import { newToken } from "./auth/tokens.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
 import { openBlobDirectory } from "./blobs/directory.ts";
+import { bootstrap } from "./classes/bootstrap.ts";
+import { createToken, putClass } from "./classes/classes.ts";
 import type { Context } from "./context.ts";
-import type { ControlPlane, ControlPlaneOptions, ResourceClass } from "./control-plane.ts";
+import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
 import { ControlPlaneError } from "./errors.ts";
 import { createServer, listen } from "./http/server.ts";
+import { type Certificate, CertificateReloader, readCertificate } from "./http/tls.ts";
 import { Notifier } from "./notifier.ts";
 import { approveJob, cancelPipeline } from "./pipelines/commands.ts";
 import { createPipeline } from "./pipelines/create.ts";
@@ -19,12 +20,11 @@ import { QueueWaiters, queueOfTopic, watchForForeignNews } from "./queue/queue.t
 import { retireClass } from "./queue/retire.ts";
 import { readOutputOfTask } from "./records/output.ts";
 import { prune } from "./retention/prune.ts";
-import { classesWithPrefix, insertClassToken, putResourceClass, resourceClassExists } from "./store/access.ts";
+import { classesWithPrefix } from "./store/access.ts";
 import { openStore } from "./store/store.ts";
 import { watchPipeline } from "./watch/watch.ts";
 
 const cutOffIntervalMs = 20;
-const className = /^[\w.-]{1,100}\/[\w.-]{1,100}$/;
 
 /** Opens the data directory, and gives running tasks of an earlier control plane a new lease. Throws when it cannot be used. */
 export async function openControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
@@ -40,30 +40,22 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
     },
   });
   const closing = new AbortController();
-  const { clock, route, sources, compile, orbs, schedules = false } = options;
-  const blobs = await openBlobDirectory(options.dataDirectory);
-  const context: Context = {
-    store,
-    blobs,
-    clock,
-    notifier,
-    newId: randomUUID,
-    route,
-    sources,
-    ...(compile ? { compile } : {}),
-    ...(orbs ? { orbs } : {}),
-    leaseMs: options.leaseMs ?? defaultLeaseMs,
-    schedules,
-    closing: closing.signal,
-  };
+  const context = await contextOf(options, { store, notifier, closing: closing.signal });
+  const { clock, tls } = options;
   if (options.adminTokenFile !== undefined) await ensureAdminToken(options.adminTokenFile, context);
+  if (options.bootstrap) await bootstrap(context, options.bootstrap);
   await refreshLeases(context);
-  const server = createServer(context, waiters, options.logLevel ?? "warn");
-  const background = startBackground(context, waiters, server.log);
+  const certificate = tls && readCertificate(tls);
+  const server = createServer(context, waiters, { logLevel: options.logLevel ?? "warn", certificate });
+  const { log } = server;
+  const reloader = certificate && new CertificateReloader({ files: tls, clock, log, use: useOf(server) }, certificate);
+  const background = startBackground(context, waiters, log);
+  if (reloader) background.push(untilClosed(context, () => reloader.watch(context.closing), log));
   return {
     listen: (address) => listen(server, address),
-    putResourceClass: (resourceClass) => putClass(context, resourceClass),
-    createToken: (resourceClass, nickname) => createToken(context, resourceClass, nickname),
+    reloadCertificate: () => reloader?.reload(),
+    putResourceClass: async (resourceClass) => void (await putClass(context, resourceClass)),
+    createToken: async (resourceClass, nickname) => (await createToken(context, resourceClass, nickname)).token,
     createPipeline: (pipeline) => createPipeline(context, pipeline),
     watch: (pipelineId, watching) => watchPipeline(context, pipelineId, watching),
     cancelPipeline: (pipelineId, reason) => cancelPipeline(context, pipelineId, reason),
@@ -79,6 +71,34 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       await Promise.all(background);
       await store.close();
     },
+  };
+}
+
+async function contextOf(
+  options: ControlPlaneOptions,
+  own: Pick<Context, "store" | "notifier" | "closing">,
+): Promise<Context> {
+  const { route, compile, orbs } = options;
+  return {
+    ...own,
+    blobs: await openBlobDirectory(options.dataDirectory),
+    clock: options.clock,
+    newId: randomUUID,
+    ...(route ? { route } : {}),
+    defaultClass: options.defaultClass,
+    launchAgentImage: options.launchAgentImage,
+    sources: options.sources,
+    ...(compile ? { compile } : {}),
+    ...(orbs ? { orbs } : {}),
+    leaseMs: options.leaseMs ?? defaultLeaseMs,
+    schedules: options.schedules ?? false,
+  };
+}
+
+function useOf({ server }: ReturnType<typeof createServer>): (certificate: Certificate) => void {
+  return (certificate) => {
+    if ("setSecureContext" in server && typeof server.setSecureContext === "function")
+      server.setSecureContext(certificate);
   };
 }
 
@@ -127,22 +147,4 @@ async function closeServer(
   await server.close();
   closed.abort();
   await cuttingOff;
-}
-
-async function putClass(context: Context, { name, description }: ResourceClass): Promise<void> {
-  if (!className.test(name))
-    throw new ControlPlaneError("bad-request", `"${name}" is no class name: it has the form namespace/name`);
-  const row = { name, description: description ?? "", created_ms: context.clock.now() };
-  await context.store.transaction((unit) => putResourceClass(unit.db, row));
-}
-
-async function createToken(context: Context, resourceClass: string, nickname: string): Promise<Secret> {
-  const { token, hash } = newToken();
-  await context.store.transaction(async (unit) => {
-    if (!(await resourceClassExists(unit.db, resourceClass)))
-      throw new ControlPlaneError("not-found", `there is no resource class "${resourceClass}"; create it first`);
-    const row = { id: context.newId(), resource_class: resourceClass, nickname, hash, created_ms: context.clock.now() };
-    await insertClassToken(unit.db, row);
-  });
-  return token;
 }

@@ -1,4 +1,7 @@
+import { join } from "node:path";
 import { z } from "zod";
+
+const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) => word !== ""));
 
 /** Settings of the server, from the environment. */
 export const Options = z.object({
@@ -15,6 +18,31 @@ export const Options = z.object({
     .max(65_535)
     .default(8080)
     .describe("port to serve HTTP on; 0: any free one"),
+  COFFERDAM_TLS_CERT_FILE: z
+    .string()
+    .optional()
+    .describe("certificate and its chain in PEM: HTTPS is served; read again when it changes, and on SIGHUP"),
+  COFFERDAM_TLS_KEY_FILE: z.string().optional().describe("the certificate's key in PEM"),
+  COFFERDAM_ADMIN_TOKEN_FILE: z
+    .string()
+    .optional()
+    .describe("holds the administrator's token, and gets one where it is missing; `admin-token` of the data directory"),
+  COFFERDAM_BOOTSTRAP_CLASSES: words
+    .default([])
+    .describe("resource classes, separated by commas, that are made at the start where they are missing"),
+  COFFERDAM_BOOTSTRAP_TOKEN_DIRECTORY: z
+    .string()
+    .optional()
+    .describe("gets a file `NAMESPACE.NAME` with a token for each of them, for its owner's eyes alone"),
+  COFFERDAM_DEFAULT_CLASS: z
+    .string()
+    .optional()
+    .describe("resource class of jobs that name none; the first of COFFERDAM_BOOTSTRAP_CLASSES"),
+  COFFERDAM_LAUNCH_AGENT_IMAGE: z
+    .string()
+    .regex(/^\S+@sha256:[0-9a-f]{64}$/, "is not of the form name@sha256:…")
+    .optional()
+    .describe("image, name@sha256:…, that launch agents are to run: those that update themselves take it"),
   COFFERDAM_ORB_REGISTRY: z
     .string()
     .refine((url) => url === "none" || (/^https?:/.test(url) && URL.canParse(url)), "neither an http address nor none")
@@ -33,9 +61,23 @@ export const Options = z.object({
 });
 export type Options = z.infer<typeof Options>;
 
-/** Throws an Error that names each bad variable. */
+/** A setting that is empty is not set: compose files cannot leave one out. Throws an Error that names each bad variable. */
 export function readOptions(environment: Readonly<Record<string, string | undefined>>): Options {
-  const parsed = Options.safeParse(environment);
-  if (parsed.success) return parsed.data;
-  throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+  const parsed = Options.safeParse(set);
+  if (!parsed.success)
+    throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));
+  const { COFFERDAM_TLS_CERT_FILE: cert, COFFERDAM_TLS_KEY_FILE: key } = parsed.data;
+  if ((cert === undefined) !== (key === undefined))
+    throw new Error("COFFERDAM_TLS_CERT_FILE and COFFERDAM_TLS_KEY_FILE go together: set both, or none");
+  return parsed.data;
+}
+
+export function tlsOf(options: Options): { certFile: string; keyFile: string } | undefined {
+  const { COFFERDAM_TLS_CERT_FILE: certFile, COFFERDAM_TLS_KEY_FILE: keyFile } = options;
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
+}
+
+export function adminTokenFileOf(options: Options): string {
+  return options.COFFERDAM_ADMIN_TOKEN_FILE ?? join(options.COFFERDAM_DATA_DIRECTORY, "admin-token");
 }

@@ -5,7 +5,7 @@ import { Task } from "./task.ts";
  * HTTP between launch agent and control plane.
  *
  * The first four calls have the public shapes of CircleCI's runner API, with fields of ours beside theirs. All others are
- * ours, under one prefix, and take the task token of the claim: it stands for one attempt of one task, so a token of an
+ * ours, under one prefix, and (but for `launchAgent`) take the task token of the claim: it stands for one attempt of one task, so a token of an
  * older attempt is answered 409 `stale-attempt` everywhere, an unknown one 401.
  */
 export const agentApi = {
@@ -20,6 +20,8 @@ export const agentApi = {
   /** POST: AdoptRequest, with the class's token. AdoptResponse; 404: that attempt is over, 409 `name-taken`. */
   adopt: "/api/agent/v1/adopt",
   heartbeat: "/api/agent/v1/heartbeat",
+  /** GET, with the token of the class: LaunchAgentRelease. */
+  launchAgent: "/api/agent/v1/launch-agent",
   /** POST, `?lane=`, body: frames of RecordFrame. */
   records: "/api/agent/v1/records",
   /** GET `?key=…&key=…`: archive of the newest prefix match, its key in `cofferdam-cache-key`; 204: none.
@@ -138,6 +140,10 @@ export const HeartbeatResponse = z.object({
   cancel: z.object({ reason: z.string() }).nullable(),
 });
 export type HeartbeatResponse = z.infer<typeof HeartbeatResponse>;
+
+/** `image`: `name@sha256:…` that launch agents are to run; absent: whichever they do. */
+export const LaunchAgentRelease = z.object({ image: z.string().optional() });
+export type LaunchAgentRelease = z.infer<typeof LaunchAgentRelease>;
 
 /** Up to which number the lane is stored. 409 `gap` carries the same body: the next post has to begin at acked + 1. */
 export const RecordsResponse = z.object({ acked: z.int().nonnegative() });

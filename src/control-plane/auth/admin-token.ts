@@ -17,7 +17,10 @@ export async function ensureAdminToken(file: string, { store, clock }: { store: 
   const known = await findUserToken(store.db, { name: admin });
   const token = (await readToken(file)) ?? (known ? undefined : await makeToken(file));
   if (token === undefined) return;
-  await chmod(file, 0o600);
+  // A secret that somebody mounts is read-only, and theirs to guard.
+  await chmod(file, 0o600).catch((error: unknown) => {
+    if (!hasCode(error, "EROFS") && !hasCode(error, "EPERM")) throw error;
+  });
   const hash = hashToken(token);
   if (known?.hash === hash) return;
   const row = { id: randomUUID(), name: admin, hash, created_ms: clock.now() };

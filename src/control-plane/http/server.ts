@@ -11,12 +11,18 @@ import { continueRoutes } from "./continue.ts";
 import { answerErrors } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 import { orbRoutes } from "./orbs/routes.ts";
+import type { Certificate } from "./tls.ts";
 
 const jsonBodyBytes = 1024 * 1024;
 
 /** The HTTP server with all its routes, not listening yet. */
-export function createServer(context: Context, waiters: QueueWaiters, logLevel: string): FastifyInstance {
+export function createServer(
+  context: Context,
+  waiters: QueueWaiters,
+  { logLevel, certificate }: { logLevel: string; certificate?: Certificate | undefined },
+): FastifyInstance {
   const server = fastify({
+    ...(certificate ? { https: certificate } : {}),
     // Where nothing is logged, the logger is not even loaded.
     logger:
       logLevel === "silent"

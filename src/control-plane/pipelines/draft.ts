@@ -1,5 +1,6 @@
+import { storedRoute } from "../classes/route.ts";
 import type { Context } from "../context.ts";
-import type { NewPipeline } from "../control-plane.ts";
+import type { NewPipeline, RouteOf } from "../control-plane.ts";
 import { resourceClassExists } from "../store/access.ts";
 import { nextNumbers } from "../store/counters.ts";
 import type { ToldEvent } from "../store/events.ts";
@@ -32,6 +33,7 @@ export async function draftWorkflows(context: Context, unit: Unit, drafting: Dra
   const { wanted, workflows, pipeline, after = nothing } = drafting;
   const draft: Draft = { rows: { workflows: [], jobs: [], tasks: [] }, told: [] };
   const count = workflows.reduce((sum, workflow) => sum + workflow.jobs.length, 0);
+  const route = context.route ?? (await storedRoute(unit.db, context.defaultClass));
   const counters = {
     job: await nextNumbers(unit.db, "job", count),
     position: after.jobs,
@@ -47,7 +49,7 @@ export async function draftWorkflows(context: Context, unit: Unit, drafting: Dra
     const ids = new Map(workflow.jobs.map((job) => [job.name, context.newId()]));
     const jobs = [];
     for (const job of workflow.jobs) {
-      const drafted = await draftJob(context, unit, { job, ids, workflow: row, wanted, pipeline, counters });
+      const drafted = await draftJob(context, unit, { job, ids, workflow: row, wanted, pipeline, counters, route });
       draft.rows.jobs.push(drafted.row);
       draft.rows.tasks.push(...drafted.tasks);
       jobs.push(drafted.told);
@@ -72,6 +74,7 @@ interface JobDrafting {
   wanted: NewPipeline;
   pipeline: { id: string; number: number };
   counters: { job: number; position: number; directories: Set<string> };
+  route: RouteOf;
 }
 
 interface DraftedJob {
@@ -133,23 +136,24 @@ interface Made {
 async function tasksOf(
   context: Context,
   unit: Unit,
-  { job, workflow, wanted, pipeline, id, number }: JobDrafting & { id: string; number: number },
+  { job, workflow, wanted, pipeline, id, number, route: routeOf }: JobDrafting & { id: string; number: number },
 ): Promise<Made> {
   const nothingToRun = { tasks: [], total: 1 };
   try {
     if (kindOf(job) !== "build") return { ...nothingToRun, ...lockProblem(job) };
     const { environment, secretNames } = contextsOf(job.contexts, wanted);
-    const { template, queue } = makeTemplate({
+    const { template, route } = makeTemplate({
       body: bodyOf(job),
       job: { id, name: job.name, number },
       workflow,
       pipeline: { ...wanted, environment, secretNames, ...pipeline },
-      route: context.route,
+      route: routeOf,
     });
+    const { queue, unsafeRetries } = route;
     if (!(await resourceClassExists(unit.db, queue)))
       throw new MalformedJob(`there is no resource class "${queue}" here; create it, or set another resource_class`);
     const firstOrder = await nextNumbers(unit.db, "queue", template.total);
-    const common = { jobId: id, pipelineId: pipeline.id, queue, outputLimit: template.work.outputBytes };
+    const common = { jobId: id, pipelineId: pipeline.id, queue, outputLimit: template.work.outputBytes, unsafeRetries };
     const tasks = Array.from({ length: template.total }, (_unused, index) =>
       taskRow({ ...common, id: context.newId(), index, order: firstOrder + index }),
     );
@@ -189,6 +193,7 @@ function taskRow(of: {
   queue: string;
   order: number;
   outputLimit: number;
+  unsafeRetries: boolean;
 }): NewRow<"task"> {
   return {
     id: of.id,
@@ -198,6 +203,7 @@ function taskRow(of: {
     queue: of.queue,
     queue_order: of.order,
     output_limit: of.outputLimit,
+    unsafe_retries: of.unsafeRetries ? 1 : 0,
     ...untouched,
   };
 }
@@ -226,4 +232,5 @@ export const untouched = {
   begun: 0,
   output_bytes: 0,
   output_dropped: 0,
+  ended_ms: null,
 } as const satisfies Partial<NewRow<"task">>;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { CompiledConfig, CompiledJob } from "../../config/compiled.ts";
-import { defaultRoute } from "../default-route.ts";
+import { ClassSettings } from "../../protocol/resource-class.ts";
 import { makeTemplate } from "../tasks/template.ts";
 import { firstContainers } from "./first-containers.ts";
 
@@ -16,8 +16,10 @@ function pipeline(jobs: Record<string, CompiledJob>, invocations: CompiledConfig
   return { config, vcs: {}, environment: {} };
 }
 
+const route = (queue = "") => ({ queue, ...ClassSettings.parse({}) });
+
 function images(given: ReturnType<typeof pipeline>, most = 10): (string | undefined)[] {
-  return firstContainers(given, { route: defaultRoute, most }).map((container) => container.images[0]?.image);
+  return firstContainers(given, { route, most }).map((container) => container.images[0]?.image);
 }
 
 test("are those of the jobs that require nothing, approvals apart", () => {
@@ -41,7 +43,7 @@ test("leave out a job that cannot run", () => {
 
 test("are what the tasks themselves will say", () => {
   const body = job("same", { working_directory: "/srv", environment: [{ A: "1" }] });
-  const [container] = firstContainers(pipeline({ a: body }, ["a"]), { route: defaultRoute, most: 1 });
+  const [container] = firstContainers(pipeline({ a: body }, ["a"]), { route, most: 1 });
 
   const { template } = makeTemplate({
     body,
@@ -56,7 +58,7 @@ test("are what the tasks themselves will say", () => {
       environment: {},
       secretNames: [],
     },
-    route: defaultRoute,
+    route,
   });
 
   expect(container).toEqual(template.container);

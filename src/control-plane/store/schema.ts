@@ -6,7 +6,7 @@ import type { Insertable, Selectable } from "kysely";
  */
 export interface Schema {
   counter: { name: string; value: number };
-  resource_class: { name: string; description: string; created_ms: number };
+  resource_class: ResourceClassTable;
   /** Tokens that claim tasks of a class. `hash` is the token's SHA-256 in hex. */
   class_token: { id: string; resource_class: string; nickname: string; hash: string; created_ms: number };
   pipeline: PipelineTable;
@@ -27,6 +27,7 @@ export interface Schema {
   /** Texts of orbs. `hash` is the text's SHA-256 in hex. */
   orb_text: { hash: string; text: string };
   schedule: ScheduleTable;
+  agent: AgentTable;
   test_results: { task_id: string; attempt: number; step: number; total: number; failed: number } & StoredBlob;
 }
 
@@ -34,6 +35,29 @@ interface StoredBlob {
   blob: string;
   size_bytes: number;
   sha256: string;
+}
+
+interface ResourceClassTable {
+  id: string;
+  name: string;
+  description: string;
+  /** ClassSettings as they were said, without what is not said; null: nothing was. */
+  settings_json: string | null;
+  created_ms: number;
+}
+
+/** Launch agents that have called, by class and name. */
+interface AgentTable {
+  resource_class: string;
+  name: string;
+  hostname: string;
+  ip: string;
+  version: string;
+  /** First and last contact. */
+  first_ms: number;
+  last_ms: number;
+  /** When it last claimed a task; null: never. */
+  used_ms: number | null;
 }
 
 interface OrbVersionTable {
@@ -165,6 +189,9 @@ interface TaskTable {
   output_limit: number;
   /** 1: output was dropped because of the limit, and that was said. */
   output_dropped: number;
+  /** 1: its class has it run again even where steps had begun. */
+  unsafe_retries: number;
+  ended_ms: number | null;
 }
 
 interface EventTable {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CompiledJob } from "../../config/compiled.ts";
 import { ContainerSpec, type Step, Task, Work } from "../../protocol/task.ts";
-import type { NewPipeline, Route } from "../control-plane.ts";
+import type { NewPipeline, Route, RouteOf } from "../control-plane.ts";
 import { differencesStep } from "./differences.ts";
 import { jobEnvironment } from "./environment.ts";
 import { readImages } from "./images.ts";
@@ -31,7 +31,7 @@ export interface TemplateOptions {
     id: string;
     number: number;
   };
-  route: (resourceClass: string | undefined, executor: "docker" | "machine") => Route | undefined;
+  route: RouteOf;
 }
 
 /** What of a job is read here; its images and steps have readers of their own. */
@@ -45,7 +45,7 @@ const JobKeys = z.object({
 });
 
 /** A compiled job as tasks. Pure. Throws MalformedJob for what cannot run here, in words. */
-export function makeTemplate(options: TemplateOptions): { template: TaskTemplate; queue: string } {
+export function makeTemplate(options: TemplateOptions): { template: TaskTemplate; route: Route } {
   const { body, job, pipeline, workflow } = options;
   const keys = readKeys(body);
   const { container, route, total } = makeContainer(options);
@@ -54,7 +54,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
   const differences = differencesStep(body, keys.resource_class ?? undefined);
   const environment = jobEnvironment({ pipeline, workflow, job, workingDirectory, total, own });
   return {
-    queue: route.queue,
+    route,
     template: {
       job,
       workflow: { id: workflow.id, name: workflow.name },
@@ -82,7 +82,7 @@ export function makeTemplate(options: TemplateOptions): { template: TaskTemplate
 export interface ContainerOptions {
   body: CompiledJob;
   pipeline: Pick<NewPipeline, "environment">;
-  route: TemplateOptions["route"];
+  route: RouteOf;
 }
 
 /** The container of each of a compiled job's tasks, and how many there are. Pure. Throws MalformedJob. */

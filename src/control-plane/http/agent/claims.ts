@@ -9,6 +9,7 @@ import {
   FailRequest,
   HeartbeatRequest,
   HeartbeatResponse,
+  LaunchAgentRelease,
   OpenSession,
   UnclaimRequest,
 } from "../../../protocol/agent-api.ts";
@@ -55,6 +56,12 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
       parseRequest(AdoptRequest, request.body, "body"),
     );
     return AdoptResponse.parse({ ...claimAnswer(context, queue, claimed), begun, acked, open_steps: openSteps });
+  });
+
+  server.get(agentApi.launchAgent, async (request) => {
+    await authenticateClass(context.store.db, request.headers.authorization);
+    const { launchAgentImage: image } = context;
+    return LaunchAgentRelease.parse(image === undefined ? {} : { image });
   });
 
   server.post(agentApi.unclaim, async (request) => {

@@ -1,0 +1,28 @@
+import { ClassSettings } from "../../protocol/resource-class.ts";
+import { ControlPlaneError } from "../errors.ts";
+
+/** Throws ControlPlaneError `bad-request` that names the field, for what is no setting as for a value that is none. */
+export function parseSettings(said: unknown): ClassSettings {
+  const parsed = ClassSettings.safeParse(said);
+  if (!parsed.success) {
+    const words = parsed.error.issues.slice(0, 5).map(({ path, message }) => `${path.join(".")}: ${message}`);
+    throw new ControlPlaneError("bad-request", `the class's settings are malformed: ${words.join("; ")}`);
+  }
+  const unknown = unknownKeys(said, parsed.data, "");
+  if (unknown.length === 0) return parsed.data;
+  throw new ControlPlaneError("bad-request", `a class has no such setting: ${unknown.slice(0, 5).join(", ")}`);
+}
+
+/** Nobody should believe that a rule holds which was only misspelt. */
+function unknownKeys(said: unknown, known: unknown, path: string): string[] {
+  if (Array.isArray(said) && Array.isArray(known))
+    return said.flatMap((each, index) => unknownKeys(each, known[index], `${path}${index}.`));
+  if (!isMap(said) || !isMap(known)) return [];
+  return Object.entries(said).flatMap(([key, value]) =>
+    Object.hasOwn(known, key) || value === undefined ? unknownKeys(value, known[key], `${path}${key}.`) : [path + key],
+  );
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -62,7 +62,7 @@ LABEL org.opencontainers.image.title="Cofferdam launch agent" \
 USER 0:0
 EXPOSE 7623
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/launch-agent/main.mjs", "health"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/launch-agent/main.mjs", "health"]
 ENTRYPOINT ["/usr/bin/node", "/opt/cofferdam/launch-agent/main.mjs"]
 
 # git fetches the sources of pipelines. The command line is here, too: `docker exec … cofferdam trigger`.
@@ -77,7 +77,8 @@ COPY --from=built /built/control-plane /opt/cofferdam/control-plane
 COPY --from=built /built/cofferdam /opt/cofferdam/cofferdam
 COPY images/control-plane/cofferdam /usr/local/bin/cofferdam
 COPY docs/examples/pipeline /opt/cofferdam/example
-RUN /usr/local/bin/cofferdam --version
+COPY images/control-plane/example.sh /tmp/
+RUN /usr/local/bin/cofferdam --version && /tmp/example.sh
 ARG VERSION=dev
 ENV NODE_ENV=production \
     COFFERDAM_HOST=0.0.0.0 \
@@ -90,5 +91,5 @@ USER cofferdam
 VOLUME /var/lib/cofferdam
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs", "health"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs", "health"]
 ENTRYPOINT ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs"]

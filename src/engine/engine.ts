@@ -36,6 +36,18 @@ export interface Engine {
    * safe when two agents do it at once: nobody ever sees a half-filled volume under this name.
    */
   ensureSharedVolume(volume: SharedVolume, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes sure that the network of this name exists: a bridge whose containers reach out, but not each other, and have no IPv6.
+   * Idempotent, safe when two agents do it at once. A network of this name that somebody else made, or made otherwise, is `failed`.
+   */
+  ensureNetwork(network: SharedNetwork, signal: AbortSignal): Promise<NetworkState>;
+  /** Removes a network that nothing is on. False where something is. What is gone is fine. */
+  removeNetwork(name: string, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Runs a command in a container for it alone, to its end, and removes that: read-only, without mounts, as root. Only for commands
+   * and images of ours: on the host's network it has no capability, in a container's network it may change that.
+   */
+  runHelper(plan: HelperPlan, signal: AbortSignal): Promise<HelperResult>;
   /** Makes a container with its workspace, not started. A plan whose name is taken fails with `conflict`. */
   create(plan: ContainerPlan, signal: AbortSignal): Promise<string>;
   /** Joins the container's stdin and output. Before start, so that no byte is lost; again after a break. */
@@ -123,6 +135,34 @@ export interface SharedVolume {
   labels: Readonly<Record<string, string>>;
 }
 
+export interface SharedNetwork {
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  /** IPv4 networks to choose from (`198.19.0.0/22`), in this order. One that another network of the engine overlaps is passed over. */
+  subnets: readonly string[];
+}
+
+export interface NetworkState {
+  /** What its containers' addresses, and its gateway, are of. */
+  subnets: string[];
+}
+
+export interface HelperPlan {
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  /** Of ours, present. */
+  image: string;
+  command: string[];
+  network: { mode: "host" } | { mode: "join"; container: string };
+}
+
+export interface HelperResult {
+  code: number;
+  /** The first mebibyte of each. */
+  stdout: string;
+  stderr: string;
+}
+
 export interface ContainerPlan {
   name: string;
   labels: Readonly<Record<string, string>>;
@@ -143,7 +183,12 @@ export interface ContainerPlan {
   limits: ContainerLimits;
   /** `standard`: sudo works inside. `strict`: no capability, no new privileges, read-only root with a small /tmp. */
   isolation: "standard" | "strict";
-  network: { mode: "bridge" } | { mode: "none" } | { mode: "join"; container: string };
+  /** `shared`: on a network that was ensured. `join`: in that of a container, whose names it then has, too. */
+  network:
+    | { mode: "bridge" }
+    | { mode: "none" }
+    | { mode: "shared"; network: string }
+    | { mode: "join"; container: string };
   /** The one writable mount, new and empty, owned by the account. It goes when the container goes. */
   workspace?: Workspace;
   /** Shared volumes, mounted read-only. */

@@ -1,12 +1,13 @@
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Secret } from "../lib/secret.ts";
+import { Network } from "../protocol/task.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
 import { type Capacity, Room } from "./claim/capacity.ts";
 import { claimTasks } from "./claim/loop.ts";
 import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { errorFacts } from "./log.ts";
-import { label } from "./plan/labels.ts";
+import { label, type Role } from "./plan/labels.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
 import { settledWithin } from "./task/or-abort.ts";
 import { TaskRun } from "./task/task-run.ts";
@@ -105,8 +106,10 @@ class Agent {
       log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
       const warmed = context.taskAgent.warm(this.#closing.signal);
       const swept = this.#sweepNowAndThen();
-      const { pool } = context;
-      const kept = pool.keep({ signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes });
+      const { pool, sandboxes } = context;
+      await this.#proveSandboxes(context);
+      const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
+      const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping)]);
       await this.#claim(context);
       const closed = pool.close();
       while (this.#runs.size > 0) await Promise.all(this.#runs.values());
@@ -119,7 +122,23 @@ class Agent {
     } finally {
       this.#closing.abort(new Error("closing"));
       await this.#laid?.pool.close();
+      await this.#laid?.ground.sandboxes.close();
       await this.#api.close();
+    }
+  }
+
+  /** Better no task than one that is not closed off: told before the first is claimed. */
+  async #proveSandboxes({ sandboxes }: TaskContext): Promise<void> {
+    const { log } = this.#options;
+    if (sandboxes.mode === "off") {
+      log.warn({}, "sandboxes are off: tasks reach each other, this host and its metadata through the engine's bridge");
+      return;
+    }
+    try {
+      await sandboxes.prove(Network.parse({}));
+    } catch (error) {
+      if (sandboxes.mode === "required") throw error;
+      log.warn(errorFacts(error), "tasks run on the engine's default bridge, without rules");
     }
   }
 
@@ -165,6 +184,8 @@ class Agent {
   }
 
   #owns(labels: Readonly<Record<string, string>>): boolean {
+    const sandbox = labels[label.role] === ("sandbox" satisfies Role) ? labels[label.sandbox] : undefined;
+    if (sandbox !== undefined && this.#laid?.ground.sandboxes.owns(sandbox)) return true;
     const member = labels[label.member];
     if (member !== undefined && this.#laid?.pool.owns(member)) return true;
     return [...this.#runs.keys()].some((run) => run.owns(labels));

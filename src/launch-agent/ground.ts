@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { lookup } from "node:dns/promises";
 import type { Engine, EngineInfo } from "../engine/engine.ts";
 import type { Clock } from "../lib/clock.ts";
 import { type ImageRules, ImageStore } from "./images/image-store.ts";
 import type { Log } from "./log.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
+import type { SandboxedGround } from "./sandbox/enter.ts";
+import { defaultSandboxes, Sandboxes, type SandboxOptions } from "./sandbox/sandboxes.ts";
 import { defaultTimes, type Ground, type TaskTimes } from "./task/ground.ts";
 import { StartGate } from "./task/start-gate.ts";
 import { TaskAgentSource } from "./task/task-agent-source.ts";
@@ -30,6 +33,10 @@ export interface GroundOptions {
   pool?: Partial<PoolOptions>;
   /** Which images tasks may have, and with which credentials they are pulled. */
   images?: ImageRules;
+  /** Off when not given. */
+  sandboxes?: Partial<SandboxOptions>;
+  /** IPv4 addresses of a host name; the system's resolver when not given. */
+  resolve?: (name: string) => Promise<string[]>;
 }
 
 /**
@@ -38,7 +45,7 @@ export interface GroundOptions {
  * on it, closes its pool.
  */
 export interface LaidGround {
-  ground: Ground;
+  ground: SandboxedGround;
   pool: Pool;
   hurrying: AbortController;
 }
@@ -48,7 +55,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
   const random = options.random ?? Math.random;
   const images = new ImageStore({ engine, clock, random, ...options.images });
   const hurrying = new AbortController();
-  const ground: Ground = {
+  const base: Ground = {
     engine,
     info,
     images,
@@ -63,9 +70,20 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     hurry: hurrying.signal,
     leftovers: new Set(),
   };
+  const sandboxes = new Sandboxes(base, {
+    sandboxes: { ...defaultSandboxes, ...options.sandboxes },
+    newId: options.newId,
+    resolve: options.resolve ?? resolveIpv4,
+  });
+  const ground: SandboxedGround = { ...base, sandboxes };
   return {
     ground,
     pool: new Pool(ground, { pool: { ...defaultPool, ...options.pool }, newId: options.newId }),
     hurrying,
   };
+}
+
+async function resolveIpv4(name: string): Promise<string[]> {
+  const found = await lookup(name, { all: true, family: 4 });
+  return found.map(({ address }) => address);
 }

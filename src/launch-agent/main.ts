@@ -5,7 +5,7 @@ import { createDockerEngine, engineAddresses } from "../engine/docker/index.ts";
 import { systemClock } from "../lib/clock.ts";
 import { Secret } from "../lib/secret.ts";
 import { type LaunchAgent, startLaunchAgent } from "./index.ts";
-import { capacityOf, type Options, poolOf, readOptions } from "./options.ts";
+import { capacityOf, type Options, poolOf, readOptions, sandboxesOf } from "./options.ts";
 
 const usageCode = 2;
 const engineCode = 3;
@@ -39,6 +39,7 @@ async function run(options: Options): Promise<number> {
     version: "0.1.0",
     capacity: capacityOf(options, engineInfo),
     pool: poolOf(options, engineInfo),
+    sandboxes: sandboxesOf(options, engineInfo),
     taskAgentImage: options.COFFERDAM_TASK_AGENT_IMAGE,
     clock: systemClock,
     newId: randomUUID,

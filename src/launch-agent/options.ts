@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Capacity } from "./claim/capacity.ts";
 import type { PoolOptions } from "./pool/pool.ts";
+import type { SandboxOptions } from "./sandbox/sandboxes.ts";
 
 const gibibyte = 1024 ** 3;
 
@@ -46,6 +47,18 @@ export const Options = z.object({
     .nonnegative()
     .default(gibibyte)
     .describe("memory for those that wait, at 64 MiB each"),
+  COFFERDAM_SANDBOX: z
+    .enum(["required", "preferred", "off"])
+    .default("required")
+    .describe(
+      "whether tasks that reach out have to be in a sandbox, whose rules keep them from each other, this host and its metadata; preferred: the engine's default bridge where none can be had; off: always that",
+    ),
+  COFFERDAM_SANDBOXES_READY: z.coerce
+    .number()
+    .int()
+    .nonnegative()
+    .optional()
+    .describe("sandboxes kept ready for the next tasks, at 32 MiB each; one a core by default"),
   COFFERDAM_TASK_AGENT_IMAGE: z
     .string()
     .min(1)
@@ -89,6 +102,10 @@ export function poolOf(options: Options, host: { cpus: number }): Partial<PoolOp
     total: options.COFFERDAM_POOL_TOTAL ?? host.cpus,
     memoryBytes: options.COFFERDAM_POOL_MEMORY_BYTES,
   };
+}
+
+export function sandboxesOf(options: Options, host: { cpus: number }): Partial<SandboxOptions> {
+  return { mode: options.COFFERDAM_SANDBOX, ready: options.COFFERDAM_SANDBOXES_READY ?? host.cpus };
 }
 
 export function capacityOf(options: Options, host: { cpus: number; memoryBytes: number }): Capacity {

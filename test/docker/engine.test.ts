@@ -15,5 +15,6 @@ engineContract("docker", async () => ({
     echo: (bytes) => sh(`head -c ${bytes}`),
     sleep: () => sh("exec sleep 1000"),
     eat: () => sh("exec tail /dev/zero"),
+    help: ({ stdout, exit }) => ["/bin/sh", "-c", `printf %s '${stdout}'; exit ${exit}`],
   },
 }));

@@ -20,7 +20,10 @@ export interface SnapshotScope {
   processes?: RegExp;
 }
 
-/** What lives on between runs on purpose: the shared volumes of the task agent, and the containers that say they are whole. */
+/**
+ * What lives on between runs on purpose: the shared volumes of the task agent, and the containers that say they are whole. And the
+ * network that sandboxes share, which other agents of the engine may be using.
+ */
 const keptRole = { label: "dev.cofferdam.role", value: "shared" };
 /** Engines and dying processes take a moment to be done. */
 const graceMs = 10_000;
@@ -63,7 +66,10 @@ async function listContainers(): Promise<string[]> {
 }
 
 async function listNetworks(): Promise<string[]> {
-  return (await (await client()).listNetworks()).map((network) => `${network.Id.slice(0, 12)} ${network.Name}`);
+  const list = await (await client()).listNetworks();
+  return list
+    .filter(({ Labels }) => isOurs(Labels ?? null))
+    .map((network) => `${network.Id.slice(0, 12)} ${network.Name}`);
 }
 
 async function listVolumes(): Promise<string[]> {

@@ -13,6 +13,8 @@ interface Scripts {
   sleep: () => Partial<ContainerPlan>;
   /** Takes more memory than its limit of 64 MiB. */
   eat: () => Partial<ContainerPlan>;
+  /** The command of a helper that writes this to stdout and exits. */
+  help: (orders: { stdout: string; exit: number }) => string[];
 }
 
 export interface ContractSubject {
@@ -214,6 +216,36 @@ export function engineContract(name: string, make: () => Promise<ContractSubject
       const network = { mode: "join", container: id } as const;
       expect((await whole({ ...subject.scripts.say({ stdout: "in" }), network })).stdout).toBe("in");
       await engine.remove(id, never);
+    });
+
+    test("a network is made once, by however many at once, and goes when nothing is on it", async () => {
+      const network = {
+        name: `cofferdam-contract-${run}`,
+        labels: label,
+        subnets: ["198.19.252.0/28", "198.19.252.16/28"],
+      };
+      const states = await Promise.all([1, 2, 3].map(async () => await engine.ensureNetwork(network, never)));
+      const subnets = new Set(states.flatMap((state) => state.subnets));
+      expect([...subnets]).toEqual([expect.stringMatching(/^198\.19\.252\./)]);
+      const { id, attachment } = await started({ network: { mode: "shared", network: network.name } });
+      attachment.stdout.resume();
+      attachment.stderr.resume();
+      expect(await engine.removeNetwork(network.name, never)).toBe(false);
+      await engine.remove(id, never);
+      expect(await engine.removeNetwork(network.name, never)).toBe(true);
+      expect(await engine.removeNetwork(network.name, never)).toBe(true);
+    });
+
+    test("a helper's output and exit code come back, and it is gone", async () => {
+      const helper = {
+        name: `cofferdam-contract-${run.slice(0, 8)}-helper`,
+        labels: { ...label, part: "helper" },
+        image: subject.image,
+        command: subject.scripts.help({ stdout: "helped", exit: 3 }),
+        network: { mode: "host" } as const,
+      };
+      expect(await engine.runHelper(helper, never)).toEqual({ code: 3, stdout: "helped", stderr: "" });
+      expect(await engine.list(helper.labels, never)).toEqual([]);
     });
 
     test("the users of an image are known", async () => {

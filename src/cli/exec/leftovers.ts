@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Engine, OwnedObject } from "../../engine/engine.ts";
 import { label } from "../../launch-agent/plan/labels.ts";
 
-const roles = ["task", "service", "pool", "helper"];
+const roles = ["task", "service", "pool", "sandbox", "helper"];
 
 /**
  * Removes what runs of this user on this host left behind when they were killed. A run is alive while its socket answers;

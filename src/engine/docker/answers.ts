@@ -73,6 +73,25 @@ export const ContainerListAnswer = z.array(
   z.object({ Id: z.string(), Names: strings, State: z.string(), Labels: labels }),
 );
 
+export const NetworkListAnswer = z.array(
+  z.object({
+    Id: z.string(),
+    Name: z.string(),
+    Driver: z.string(),
+    EnableIPv6: z.boolean().default(false),
+    Internal: z.boolean().default(false),
+    Labels: labels,
+    Options: labels,
+    IPAM: z.object({
+      Config: z
+        .array(z.object({ Subnet: z.string().optional() }))
+        .nullish()
+        .transform((list) => list ?? []),
+    }),
+  }),
+);
+export type NetworkListAnswer = z.infer<typeof NetworkListAnswer>;
+
 export const VolumeListAnswer = z.object({
   Volumes: z
     .array(z.object({ Name: z.string(), Labels: labels }))

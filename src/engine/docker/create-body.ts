@@ -172,6 +172,7 @@ function atLeast(value: number, least: number, name: string): number {
 
 function networkMode(network: ContainerPlan["network"]): string {
   if (network.mode === "join") return `container:${network.container}`;
+  if (network.mode === "shared") return network.network;
   return network.mode === "none" ? "none" : "bridge";
 }
 

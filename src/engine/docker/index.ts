@@ -7,10 +7,12 @@ import { Client } from "./client.ts";
 import { attachContainer, inspectContainer, killContainer, startContainer, waitContainer } from "./container.ts";
 import { Creator } from "./creator.ts";
 import { withDeadline } from "./deadline.ts";
+import { runHelper } from "./helper.ts";
 import { findImage } from "./image.ts";
 import { listImages, removeImage, tagImage } from "./images.ts";
 import { engineInfo } from "./info.ts";
 import { listOwned, removeOwned } from "./inventory.ts";
+import { ensureNetwork, removeNetwork } from "./network.ts";
 import { pullImage } from "./pull.ts";
 import { ensureFilledVolume } from "./shared-volume.ts";
 
@@ -50,6 +52,9 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
       await heeding(signal, `fill volume ${volume.name}`, () =>
         ensureFilledVolume({ client, clock, newId, volume, signal }),
       ),
+    ensureNetwork: async (network, signal) => await ensureNetwork(client, network, signal),
+    removeNetwork: async (name, signal) => await removeNetwork(client, name, signal),
+    runHelper: async (plan, signal) => await heeding(signal, `run ${plan.name}`, () => runHelper(client, plan, signal)),
     create: async (plan: ContainerPlan, signal) => await creator.create(plan, signal),
     attach: async (id, signal) => await attachContainer(client, id, signal),
     start: async (id, signal) => await startContainer(client, id, signal),

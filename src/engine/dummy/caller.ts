@@ -11,9 +11,8 @@ export class CallerError extends Error {
 
 /** What a plan must have for a container to be found again and to be safe. Undefined: nothing wrong. */
 export function faultOfPlan(plan: ContainerPlan, requiredLabels: readonly string[]): string | undefined {
-  const missing = requiredLabels.find((label) => (plan.labels[label] ?? "") === "");
-  if (missing !== undefined) return `plan ${plan.name} has no label ${missing}`;
-  if (Object.keys(plan.labels).length === 0) return `plan ${plan.name} has no label at all`;
+  const unlabelled = faultOfLabels(plan, requiredLabels);
+  if (unlabelled !== undefined) return unlabelled;
   const { memoryBytes, cpus, pids, openFiles } = plan.limits;
   if (![memoryBytes, cpus, pids, openFiles].every((limit) => Number.isFinite(limit) && limit > 0))
     return `plan ${plan.name} has a limit that is none`;
@@ -21,6 +20,16 @@ export function faultOfPlan(plan: ContainerPlan, requiredLabels: readonly string
   if (plan.workspace !== undefined) paths.push(plan.workspace.path);
   const relative = paths.find((path) => !path.startsWith("/"));
   if (relative !== undefined) return `plan ${plan.name} has the relative path "${relative}"`;
+  return undefined;
+}
+
+export function faultOfLabels(
+  plan: Pick<ContainerPlan, "name" | "labels">,
+  requiredLabels: readonly string[],
+): string | undefined {
+  const missing = requiredLabels.find((label) => (plan.labels[label] ?? "") === "");
+  if (missing !== undefined) return `plan ${plan.name} has no label ${missing}`;
+  if (Object.keys(plan.labels).length === 0) return `plan ${plan.name} has no label at all`;
   return undefined;
 }
 

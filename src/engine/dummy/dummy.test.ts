@@ -26,7 +26,7 @@ async function program(process: DummyProcess): Promise<number> {
 }
 
 engineContract("dummy", async () => ({
-  engine: createDummyEngine({ program }),
+  engine: createDummyEngine({ program, helper: ({ command }) => JSON.parse(command[0] ?? "") }),
   image: "dummy",
   user: { name: "circleci", uid: 1001, gid: 1001, home: "/home/circleci" },
   scripts: {
@@ -36,6 +36,7 @@ engineContract("dummy", async () => ({
     echo: (bytes) => ({ environment: { CONTRACT_ECHO: `${bytes}` } }),
     sleep: () => ({ environment: { CONTRACT_ECHO: "forever" } }),
     eat: () => ({ environment: { DUMMY_OOM: "1" } }),
+    help: ({ stdout, exit }) => [JSON.stringify({ code: exit, stdout, stderr: "" })],
   },
 }));
 

@@ -4,10 +4,12 @@ import {
   type Engine,
   EngineError,
   type EngineErrorCode,
+  type HelperPlan,
+  type HelperResult,
   type OwnedObject,
   type SharedVolume,
 } from "../engine.ts";
-import { CallerError, faultOfPlan, faultOfStart } from "./caller.ts";
+import { CallerError, faultOfLabels, faultOfPlan, faultOfStart } from "./caller.ts";
 import { DummyContainer, type DummyProgram } from "./container.ts";
 import { type DummyImage, DummyImages } from "./images.ts";
 import { obeyOrders } from "./orders.ts";
@@ -25,6 +27,8 @@ export interface DummyEngineOptions {
   requiredLabels?: readonly string[];
   /** Asked before every call; what it returns is thrown. */
   fault?: (call: keyof Engine, subject: string) => EngineError | undefined;
+  /** Plays what helpers run; absent: says nothing and succeeds. */
+  helper?: (plan: HelperPlan) => HelperResult;
   newId?: () => string;
 }
 
@@ -51,6 +55,7 @@ class Dummy implements DummyEngine {
   readonly #images: DummyImages;
   readonly #containers = new Map<string, DummyContainer>();
   readonly #volumes = new Map<string, SharedVolume>();
+  readonly #networks = new Map<string, string>();
   /** Ids of containers that a caller removed: it has no business with them any more. */
   readonly #removed = new Set<string>();
   #away = false;
@@ -122,11 +127,39 @@ class Dummy implements DummyEngine {
     this.#volumes.set(volume.name, volume);
   };
 
+  ensureNetwork: Engine["ensureNetwork"] = async ({ name, subnets }, signal) => {
+    this.#enter("ensureNetwork", name, signal);
+    const subnet = this.#networks.get(name) ?? subnets[0];
+    if (subnet === undefined) throw new EngineError("failed", `no subnet is left for network ${name}`);
+    this.#networks.set(name, subnet);
+    return { subnets: [subnet] };
+  };
+
+  removeNetwork: Engine["removeNetwork"] = async (name, signal) => {
+    this.#enter("removeNetwork", name, signal);
+    const isOn = ({ plan: { network } }: DummyContainer) => network.mode === "shared" && network.network === name;
+    if ([...this.#containers.values()].some(isOn)) return false;
+    this.#networks.delete(name);
+    return true;
+  };
+
+  runHelper: Engine["runHelper"] = async (plan, signal) => {
+    this.#enter("runHelper", plan.name, signal);
+    this.#blame(faultOfLabels(plan, this.#options.requiredLabels ?? []));
+    if (this.#images.find(plan.image) === undefined) throw notFound("image", plan.image);
+    const { network } = plan;
+    if (network.mode === "join" && this.#find(network.container)?.phase !== "running")
+      throw new EngineError("failed", `container ${network.container}, whose network is to be joined, does not run`);
+    return this.#options.helper?.(plan) ?? { code: 0, stdout: "", stderr: "" };
+  };
+
   create: Engine["create"] = async (plan, signal) => {
     this.#enter("create", plan.name, signal);
     this.#blame(faultOfPlan(plan, this.#options.requiredLabels ?? []));
     const missing = plan.shared.find((shared) => !this.#volumes.has(shared.volume));
     this.#blame(missing && `plan ${plan.name} mounts volume ${missing.volume}, which nobody ensured`);
+    if (plan.network.mode === "shared" && !this.#networks.has(plan.network.network))
+      throw notFound("network", plan.network.network);
     if (this.#images.find(plan.image) === undefined) throw notFound("image", plan.image);
     if (this.#find(plan.name) !== undefined) throw new EngineError("conflict", `the name ${plan.name} is taken`);
     this.#throwOrdered(plan, "DUMMY_CREATE_ERROR");

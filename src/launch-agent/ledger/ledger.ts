@@ -11,7 +11,7 @@ export interface LedgerOptions {
   log: Log;
 }
 
-const roles: readonly Role[] = ["task", "service", "pool"];
+const roles: readonly Role[] = ["task", "service", "pool", "sandbox"];
 
 /**
  * What this agent has on its engine, read back from the engine's labels and never remembered. An object of ours that no

@@ -17,6 +17,8 @@ export const label = {
   rules: "dev.cofferdam.rules",
   /** On the task-agent image: the command line that starts the task agent, as a JSON array. */
   argv: "dev.cofferdam.argv",
+  /** On the task-agent image: the command line of its `nft`, as a JSON array. */
+  nft: "dev.cofferdam.nft",
   /** On an image: a folder that is empty and belongs to the image's user, so a workspace there needs no other owner. */
   workspace: "dev.cofferdam.workspace",
 } as const;

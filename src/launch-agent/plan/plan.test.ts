@@ -69,6 +69,16 @@ test("plans the whole container of a task", () => {
       "network": {
         "mode": "bridge",
       },
+      "sandbox": {
+        "localNames": [],
+        "network": {
+          "audit": false,
+          "deny": [],
+          "mode": "egress",
+        },
+        "reusable": true,
+        "tenant": "ns/class standard",
+      },
       "shared": [],
       "workingDirectory": "/home/circleci/project",
       "workspace": {

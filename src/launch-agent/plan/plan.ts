@@ -1,5 +1,6 @@
 import type { Account, ContainerPlan, Image, Workspace } from "../../engine/engine.ts";
 import type { ContainerSpec, ImageSpec, Task, Work } from "../../protocol/task.ts";
+import { needOf, type OpenPlan } from "../sandbox/need.ts";
 import { splitEnvironment } from "./environment.ts";
 import { label, type Role } from "./labels.ts";
 import { isProblem, type Problem } from "./problem.ts";
@@ -28,7 +29,7 @@ export interface PlanningAgent {
 }
 
 export interface TaskPlan {
-  primary: ContainerPlan;
+  primary: OpenPlan;
   /** What is handed over: the task's work, with what is particular to this container. */
   work: Work;
 }
@@ -67,7 +68,7 @@ export interface PoolInput extends Omit<PlanInput, "task"> {
 }
 
 /** The same container, for a task that is still to come. Pure. */
-export function planWaiting(input: PoolInput): ContainerPlan | Problem {
+export function planWaiting(input: PoolInput): OpenPlan | Problem {
   const { spec, agent, nowMs, id, longestMs } = input;
   const name = `cofferdam-pool-${id}`;
   const made = planPrimary({ ...input, name, labels: {} });
@@ -92,7 +93,7 @@ interface PrimaryInput extends Pick<PlanInput, "image" | "account" | "agent"> {
   labels: Record<string, string>;
 }
 
-function planPrimary(input: PrimaryInput): { primary: ContainerPlan; path: string } | Problem {
+function planPrimary(input: PrimaryInput): { primary: OpenPlan; path: string } | Problem {
   const { spec, image, agent } = input;
   if (image.architecture !== agent.architecture) return wrongArchitecture(primaryReference(spec), input);
   if (spec.images.length > mostImages) return { problem: `more than ${mostImages} images in one job` };
@@ -102,7 +103,8 @@ function planPrimary(input: PrimaryInput): { primary: ContainerPlan; path: strin
   const directory = resolveWorkingDirectory(spec.workingDirectory, identity.account.home);
   if (isProblem(directory)) return directory;
   const { path } = directory;
-  const primary: ContainerPlan = {
+  const sandbox = needOf(spec, names);
+  const primary: OpenPlan = {
     name: input.name,
     labels: input.labels,
     environment: { ...splitEnvironment(image.environment).container, ...identity.environment },
@@ -114,7 +116,8 @@ function planPrimary(input: PrimaryInput): { primary: ContainerPlan; path: strin
     // Where it starts tells the task agent what `~` is.
     workingDirectory: path,
     ...(names.length > 0 ? { localNames: names } : {}),
-    network: spec.network.mode === "none" ? { mode: "none" } : { mode: "bridge" },
+    network: { mode: sandbox ? "bridge" : "none" },
+    ...(sandbox ? { sandbox } : {}),
     workspace: {
       ...workspace(spec, path, identity.account),
       ...(isPrepared(image, identity, path) && { prepared: true }),

@@ -1,7 +1,7 @@
-import type { ContainerPlan } from "../../engine/engine.ts";
 import type { ContainerSpec } from "../../protocol/task.ts";
 import { planWaiting } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
+import type { OpenPlan } from "../sandbox/need.ts";
 import type { Ground } from "../task/ground.ts";
 
 export interface Ahead {
@@ -15,7 +15,7 @@ export interface Ahead {
  * The plan of a container for a task of this spec. Undefined where none can be made ahead: there are services to start
  * beside it, the image would have to be pulled, or the spec is wrong, which the task itself will be told.
  */
-export async function planAhead(ground: Ground, ahead: Ahead): Promise<ContainerPlan | undefined> {
+export async function planAhead(ground: Ground, ahead: Ahead): Promise<OpenPlan | undefined> {
   const { spec, id, longestMs, signal } = ahead;
   if (spec.images.length > 1) return undefined;
   const isDocker = spec.executor === "docker";

@@ -2,7 +2,8 @@ import type { ContainerPlan } from "../../engine/engine.ts";
 import type { ContainerSpec } from "../../protocol/task.ts";
 import { errorFacts } from "../log.ts";
 import { shapeOf } from "../plan/shape.ts";
-import type { Ground } from "../task/ground.ts";
+import type { SandboxedGround } from "../sandbox/enter.ts";
+import type { OpenPlan } from "../sandbox/need.ts";
 import { Member } from "./member.ts";
 import { planAhead } from "./plan-ahead.ts";
 
@@ -51,7 +52,7 @@ interface Wanted {
  * Safe at any time: `take` and `yieldMemory` are synchronous; `close` may be called twice, and leaves nothing.
  */
 export class Pool {
-  readonly #ground: Ground;
+  readonly #ground: SandboxedGround;
   readonly #options: PoolOptions;
   readonly #newId: () => string;
   readonly #members = new Set<Member>();
@@ -64,7 +65,7 @@ export class Pool {
   #freeBytes: () => number = () => Number.POSITIVE_INFINITY;
   #woken = Promise.withResolvers<void>();
 
-  constructor(ground: Ground, options: { pool: PoolOptions; newId: () => string }) {
+  constructor(ground: SandboxedGround, options: { pool: PoolOptions; newId: () => string }) {
     this.#ground = ground;
     this.#options = options.pool;
     this.#newId = options.newId;
@@ -169,11 +170,11 @@ export class Pool {
     if (this.#hasRoom()) await this.#add(plan, "now").sent;
   }
 
-  async #plan(spec: ContainerSpec, signal: AbortSignal): Promise<ContainerPlan | undefined> {
+  async #plan(spec: ContainerSpec, signal: AbortSignal): Promise<OpenPlan | undefined> {
     return await planAhead(this.#ground, { spec, id: this.#newId(), longestMs: longestLifeMs, signal });
   }
 
-  #add(plan: ContainerPlan, begin: "now" | "when-idle"): Member {
+  #add(plan: OpenPlan, begin: "now" | "when-idle"): Member {
     const onDeath = (dead: Member) => {
       this.#ground.log.debug({ container: dead.name }, "a container that waited is gone");
       this.#drop(dead);

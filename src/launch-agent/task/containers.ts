@@ -1,8 +1,19 @@
 import { type Attachment, type ContainerPlan, isEngineError } from "../../engine/engine.ts";
 import type { Member, Waiting } from "../pool/member.ts";
+import { enterSandbox } from "../sandbox/enter.ts";
+import type { OpenPlan } from "../sandbox/need.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import { removeContainers } from "./clean-up.ts";
 import type { TaskContext } from "./context.ts";
 import { orAbort } from "./or-abort.ts";
+
+export interface StartOptions {
+  /** Milliseconds since the epoch: as long as the task may live. */
+  untilMs: number;
+  /** Says, for people, what the network lets through. */
+  onNetwork: (words: string[]) => void;
+  onAttached: (attachment: Attachment) => void;
+}
 
 /** The containers of one task: the one that the steps run in, and its services. Remembers all that may exist. */
 export class TaskContainers {
@@ -10,6 +21,7 @@ export class TaskContainers {
   readonly #signal: AbortSignal;
   /** By name: the id, or the name itself while no id is known. */
   readonly #known = new Map<string, string>();
+  readonly #sandboxes: Sandbox[] = [];
   #primary: string | undefined;
   #mayRun = false;
 
@@ -29,13 +41,19 @@ export class TaskContainers {
   }
 
   /** Nothing is waited for in between that could be done before or after: this is what a user waits for. */
-  async startPrimary(plan: ContainerPlan, onAttached: (attachment: Attachment) => void): Promise<string> {
+  async startPrimary(open: OpenPlan, options: StartOptions): Promise<string> {
     const { engine, gate } = this.#context;
+    const { plan, sandbox, words } = await enterSandbox(open, this.#context, {
+      untilMs: options.untilMs,
+      signal: this.#signal,
+    });
+    if (sandbox) this.#sandboxes.push(sandbox);
+    options.onNetwork(words);
     return await gate.run(async () => {
       this.#signal.throwIfAborted();
       const id = await this.#create(plan);
       this.#primary = id;
-      onAttached(await engine.attach(id, this.#signal));
+      options.onAttached(await engine.attach(id, this.#signal));
       this.#mayRun = true;
       try {
         await engine.start(id, this.#signal);
@@ -50,6 +68,7 @@ export class TaskContainers {
   /** One that waits becomes the steps' container, and this task's to remove. Undefined where it cannot be had after all. */
   async adopt(member: Member): Promise<Waiting | undefined> {
     this.#known.set(member.name, member.name);
+    if (member.sandbox) this.#sandboxes.push(member.sandbox);
     try {
       const waiting = await orAbort(member.ready, this.#signal);
       this.#primary = waiting.id;
@@ -87,7 +106,10 @@ export class TaskContainers {
 
   /** Services first: they live in the network of the steps' container. Never rejects. */
   async removeAll(): Promise<void> {
-    await removeContainers([...this.#known.values()].toReversed(), this.#context);
+    const all = [...this.#known.values()].toReversed();
+    await removeContainers(all, this.#context);
+    const doubtful = all.some((container) => this.#context.leftovers.has(container));
+    for (const sandbox of this.#sandboxes.splice(0)) this.#context.sandboxes.giveBack(sandbox, { doubtful });
   }
 
   /** Not under the task's signal: a create that is cut off may still make the container. The engine bounds it. */

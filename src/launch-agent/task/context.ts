@@ -1,9 +1,9 @@
 import type { AgentApi } from "../api/client.ts";
 import type { Pool } from "../pool/pool.ts";
-import type { Ground } from "./ground.ts";
+import type { SandboxedGround } from "../sandbox/enter.ts";
 
 /** What all tasks of one agent share. */
-export interface TaskContext extends Ground {
+export interface TaskContext extends SandboxedGround {
   api: AgentApi;
   pool: Pool;
   onEvent: (event: AgentEvent) => void;

@@ -9,6 +9,8 @@ export interface TaskAgent {
   /** Starts it, in its own image as in any other that has the volume. */
   argv: string[];
   volume: string;
+  /** Runs its nft, in its own image. Undefined in images of before there was one. */
+  nft: string[] | undefined;
 }
 
 /** Somebody may tidy up volumes at any time, so an ensured one is believed for a burst of tasks only. */
@@ -39,7 +41,12 @@ export class TaskAgentSource {
   /** Rejects with EngineError, which is never the job's fault here. */
   async ready(options: { volume: boolean; signal: AbortSignal }): Promise<TaskAgent> {
     const image = await this.#image(options.signal);
-    const agent = { image, argv: this.#argv(image), volume: volumeName(image) };
+    const agent = {
+      image,
+      argv: this.#argv(image),
+      volume: volumeName(image),
+      nft: parseArgv(image.labels[label.nft]),
+    };
     if (options.volume) await this.#ensureVolume(agent, options.signal);
     return agent;
   }

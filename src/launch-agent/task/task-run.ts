@@ -140,7 +140,7 @@ export class TaskRun {
     return this.#begun;
   }
 
-  async #offer({ id, attachment, nonce }: Waiting, work: Work): Promise<void> {
+  async #offer({ id, attachment, nonce, words }: Waiting, work: Work): Promise<void> {
     const { clock } = this.#context;
     const beganAt = clock.monotonic();
     const session = this.#openSession(attachment, { nonce, greeted: true });
@@ -155,6 +155,7 @@ export class TaskRun {
     const tookMs = Math.round(clock.monotonic() - beganAt);
     this.#started.resolve();
     this.#emit("hit");
+    this.#sayNetwork(words);
     this.#lane.line(spinUpStep, `Container ${shortId(id)} was waiting, handed over in ${tookMs} ms`);
     this.#background.push(this.#watchContainer(id));
   }
@@ -162,15 +163,23 @@ export class TaskRun {
   async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
     const { clock } = this.#context;
     const beganAt = clock.monotonic();
-    const id = await this.#containers.startPrimary(spun.primary, (attachment) => {
-      const session = this.#openSession(attachment, { nonce: this.#context.randomBytes(16), greeted: false });
-      if (options.handOver) session.handOver(spun.work);
+    const id = await this.#containers.startPrimary(spun.primary, {
+      untilMs: deadlineMs(this.claim.task, clock.now()),
+      onNetwork: (words) => this.#sayNetwork(words),
+      onAttached: (attachment) => {
+        const session = this.#openSession(attachment, { nonce: this.#context.randomBytes(16), greeted: false });
+        if (options.handOver) session.handOver(spun.work);
+      },
     });
     this.#started.resolve();
     this.#emit("started");
     const tookMs = Math.round(clock.monotonic() - beganAt);
     this.#lane.line(spinUpStep, `Container ${shortId(id)} started in ${tookMs} ms`);
     this.#background.push(this.#watchContainer(id));
+  }
+
+  #sayNetwork(words: readonly string[]): void {
+    for (const line of words) this.#lane.line(spinUpStep, line);
   }
 
   #openSession(attachment: Attachment, greeting: { nonce: Uint8Array; greeted: boolean }): TaskSession {

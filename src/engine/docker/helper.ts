@@ -1,0 +1,72 @@
+import type { Readable } from "node:stream";
+import type { HelperPlan, HelperResult } from "../engine.ts";
+import { CreatedAnswer, checked } from "./answers.ts";
+import type { Client } from "./client.ts";
+import { attachContainer, startContainer, waitContainer } from "./container.ts";
+import { checkedName, checkedReference } from "./reference.ts";
+import { withHelper } from "./remove.ts";
+
+const mebibyte = 1024 * 1024;
+
+/** Removed before it returns, whatever happens; in the background where the engine failed. */
+export async function runHelper(client: Client, plan: HelperPlan, signal: AbortSignal): Promise<HelperResult> {
+  const what = `run ${plan.name}`;
+  const query = { name: checkedName(plan.name) };
+  checkedReference(plan.image);
+  const request = { method: "POST", path: "/containers/create", query, body: helperBody(plan), what, signal } as const;
+  return await withHelper(client, plan.name, async () => {
+    const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
+    const { Id } = checked(CreatedAnswer, answer, what);
+    const attachment = await attachContainer(client, Id, signal);
+    attachment.stdin.on("error", () => {});
+    try {
+      const output = Promise.all([read(attachment.stdout), read(attachment.stderr)]);
+      output.catch(() => {});
+      await startContainer(client, Id, signal);
+      const { code } = await waitContainer(client, Id, signal);
+      const [stdout, stderr] = await output;
+      return { code, stdout, stderr };
+    } finally {
+      attachment.close();
+    }
+  });
+}
+
+/** A closed shape, as every container of ours has. */
+function helperBody(plan: HelperPlan): object {
+  const isHost = plan.network.mode === "host";
+  return {
+    Image: plan.image,
+    Entrypoint: plan.command,
+    Cmd: [],
+    User: "0:0",
+    WorkingDir: "/",
+    Labels: { ...plan.labels },
+    AttachStdout: true,
+    AttachStderr: true,
+    HostConfig: {
+      NetworkMode: plan.network.mode === "join" ? `container:${plan.network.container}` : "host",
+      // An engine that maps user ids shares the host's network with nobody whose ids it maps.
+      ...(isHost ? { UsernsMode: "host" } : {}),
+      CapDrop: ["ALL"],
+      CapAdd: isHost ? [] : ["NET_ADMIN"],
+      SecurityOpt: ["no-new-privileges:true"],
+      ReadonlyRootfs: true,
+      Memory: 64 * mebibyte,
+      MemorySwap: 64 * mebibyte,
+      PidsLimit: 32,
+      RestartPolicy: { Name: "no" },
+      LogConfig: { Type: "none" },
+    },
+  };
+}
+
+async function read(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    if (bytes < mebibyte) chunks.push(chunk.subarray(0, mebibyte - bytes));
+    bytes += chunk.byteLength;
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,100 @@
+import { overlap, parseIpv4 } from "../../lib/ipv4.ts";
+import { EngineError, isEngineError, type NetworkState, type SharedNetwork } from "../engine.ts";
+import { checked, NetworkListAnswer } from "./answers.ts";
+import type { Client } from "./client.ts";
+import { checkedName } from "./reference.ts";
+
+type Network = NetworkListAnswer[number];
+
+const icc = "com.docker.network.bridge.enable_icc";
+const mtu = "com.docker.network.driver.mtu";
+/** Others may take the same subnet at the same moment. */
+const tries = 5;
+
+/**
+ * The engine's own pools have room for some thirty networks and are every user's, so the subnet is chosen here. That is also what
+ * keeps two agents from making two networks of one name: they choose the same subnet, and the engine gives it to one.
+ */
+export async function ensureNetwork(
+  client: Client,
+  network: SharedNetwork,
+  signal: AbortSignal,
+): Promise<NetworkState> {
+  checkedName(network.name);
+  let refused = new Set<string>();
+  for (let left = tries; ; left--) {
+    const networks = await listNetworks(client, signal);
+    const own = networks.find(({ Name }) => Name === network.name);
+    if (own) return stateOf(own, network);
+    const subnet = freeSubnet(network, networks, refused);
+    try {
+      await createNetwork(client, { network, subnet, networks, signal });
+    } catch (error) {
+      const isTaken = isEngineError(error, "forbidden") || isEngineError(error, "conflict");
+      if (left === 0 || !(isTaken || isEngineError(error, "failed"))) throw error;
+      // Where it is there now, somebody else was faster. Else something has it that the engine did not list.
+      refused = new Set([...refused, subnet]);
+    }
+  }
+}
+
+export async function removeNetwork(client: Client, name: string, signal: AbortSignal): Promise<boolean> {
+  const path = `/networks/${checkedName(name)}`;
+  const what = `remove network ${name}`;
+  // 403: in use. Podman says 409, or 500.
+  const answer = await client.call({ method: "DELETE", path, what, signal }, [403, 404, 409, 500]);
+  return answer.status < 400 || answer.status === 404;
+}
+
+async function listNetworks(client: Client, signal: AbortSignal): Promise<NetworkListAnswer> {
+  const what = "list networks";
+  return checked(NetworkListAnswer, await client.json({ method: "GET", path: "/networks", what, signal }), what);
+}
+
+/** What somebody else made under this name lets through we know not what. */
+function stateOf(own: Network, network: SharedNetwork): NetworkState {
+  const isOurs = Object.entries(network.labels).every(([name, value]) => own.Labels[name] === value);
+  const isClosed = own.Driver === "bridge" && !own.EnableIPv6 && (own.Options[icc] ?? "false") === "false";
+  if (isOurs && isClosed)
+    return { subnets: own.IPAM.Config.flatMap(({ Subnet }) => (Subnet === undefined ? [] : [Subnet])) };
+  const message = `network ${network.name} was made by somebody else, or otherwise than we make it. Remove it: docker network rm ${network.name}`;
+  throw new EngineError("failed", message);
+}
+
+function freeSubnet(network: SharedNetwork, networks: NetworkListAnswer, refused: ReadonlySet<string>): string {
+  const taken = networks.flatMap(({ IPAM }) => IPAM.Config).flatMap(({ Subnet }) => parseIpv4(Subnet ?? "") ?? []);
+  const free = network.subnets.find((subnet) => {
+    const range = parseIpv4(subnet);
+    return range && !refused.has(subnet) && !taken.some((other) => overlap(range, other));
+  });
+  if (free !== undefined) return free;
+  const message =
+    `no subnet is left for network ${network.name}: other networks of the engine overlap all of ` +
+    `${network.subnets.at(0)} to ${network.subnets.at(-1)}. Remove networks that nobody uses: docker network prune`;
+  throw new EngineError("failed", message);
+}
+
+interface Creation {
+  network: SharedNetwork;
+  subnet: string;
+  networks: NetworkListAnswer;
+  signal: AbortSignal;
+}
+
+async function createNetwork(client: Client, { network, subnet, networks, signal }: Creation): Promise<void> {
+  const { dialect } = await client.session(signal);
+  // As wide as the engine's own bridge: clouds and VPNs have it narrower than 1500.
+  const width = networks.find(({ Name }) => Name === "bridge")?.Options[mtu];
+  const body = {
+    Name: network.name,
+    CheckDuplicate: true,
+    Driver: "bridge",
+    EnableIPv6: false,
+    IPAM: { Config: [{ Subnet: subnet }] },
+    Labels: { ...network.labels },
+    Options: dialect.kind === "podman" ? {} : { [icc]: "false", ...(width === undefined ? {} : { [mtu]: width }) },
+  };
+  const what = `make network ${network.name} with subnet ${subnet}`;
+  const request = { method: "POST", path: "/networks/create", body, what, signal } as const;
+  await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
+}

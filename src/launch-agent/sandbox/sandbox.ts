@@ -1,0 +1,200 @@
+import type { Attachment, ContainerPlan, HelperPlan } from "../../engine/engine.ts";
+import { label, type Role } from "../plan/labels.ts";
+import { removeContainers } from "../task/clean-up.ts";
+import type { Ground } from "../task/ground.ts";
+import { settledWithin } from "../task/or-abort.ts";
+import { busybox, endOf, likenessOf, sandboxCommand } from "./program.ts";
+import { isInForce, type Seen, seenIn } from "./read-back.ts";
+import { type Rules, table } from "./rules.ts";
+
+const mebibyte = 1024 * 1024;
+/** An idle shell and its init; room for the engine's own start. */
+export const sandboxBytes = 32 * mebibyte;
+const answerMs = 5_000;
+const mostAnswerBytes = mebibyte;
+
+/** What all sandboxes of one agent are made of. */
+export interface SandboxKit {
+  ground: Ground;
+  /** The task-agent image. */
+  image: string;
+  nft: string[];
+  network: string;
+  newId: () => string;
+  /** Names of the helpers that run now. */
+  helpers: Set<string>;
+}
+
+export interface SandboxOrder {
+  rules: Rules;
+  localNames: readonly string[];
+  lifeMs: number;
+}
+
+/** An idle container that holds a network namespace, with its rules in force. */
+export class Sandbox {
+  readonly name: string;
+  readonly id: string;
+  readonly localNames: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly deadlineMs: number;
+  /** By the monotonic clock. */
+  readonly bornAtMs: number;
+  rules: Rules;
+  /** Who has, or had, it. Undefined while nobody ever did. */
+  tenant: string | undefined;
+  readonly #kit: SandboxKit;
+  readonly #attachment: Attachment;
+  /** As it looked when nobody had been in it. */
+  #likeness = "";
+  #said = "";
+
+  private constructor(
+    kit: SandboxKit,
+    made: { id: string; plan: ContainerPlan; attachment: Attachment; rules: Rules },
+  ) {
+    this.#kit = kit;
+    this.id = made.id;
+    this.name = made.plan.name;
+    this.localNames = made.plan.localNames ?? [];
+    this.deadlineMs = Number(made.plan.labels[label.deadline]);
+    this.bornAtMs = kit.ground.clock.monotonic();
+    this.rules = made.rules;
+    this.#attachment = made.attachment;
+    for (const stream of ["stdin", "stdout", "stderr"] as const) made.attachment[stream].on("error", () => {});
+    made.attachment.stderr.resume();
+    made.attachment.stdout.on("data", (chunk: Buffer) => {
+      this.#said = (this.#said + chunk.toString("latin1")).slice(-mostAnswerBytes);
+    });
+  }
+
+  /** Rejects where it cannot be had whole; then nothing is left of it. `name` is its container's. */
+  static async make(kit: SandboxKit, name: string, order: SandboxOrder): Promise<Sandbox> {
+    const { engine } = kit.ground;
+    const plan = sandboxPlan(kit, name, order);
+    const signal = new AbortController().signal;
+    try {
+      const id = await engine.create(plan, signal);
+      const attachment = await engine.attach(id, signal);
+      const sandbox = new Sandbox(kit, { id, plan, attachment, rules: order.rules });
+      await engine.start(id, signal);
+      await sandbox.apply(order.rules);
+      sandbox.#likeness = await sandbox.#look();
+      return sandbox;
+    } catch (error) {
+      await removeContainers([name], kit.ground);
+      throw error;
+    }
+  }
+
+  /** Puts these rules in force in place of those that are. Rejects where it cannot be seen that they are. */
+  async apply(rules: Rules): Promise<void> {
+    const nft = this.#kit.nft.map(quoted).join(" ");
+    const script = `printf '%s\\n' "$@" | ${nft} -f - && exec ${nft} -j list table ${table}`;
+    const { code, stdout, stderr } = await this.#help([busybox, "sh", "-c", script, "nft", ...rules.script]);
+    if (code !== 0 || !isInForce(stdout, rules)) {
+      const words = stderr.trim().slice(0, 500) || `exit code ${code}, and no such rules`;
+      throw new Error(`the rules of a sandbox could not be set: ${words}`);
+    }
+    this.rules = rules;
+  }
+
+  /** What was refused, and what was let through for being audited. */
+  async seen(): Promise<Seen> {
+    const { code, stdout, stderr } = await this.#help([...this.#kit.nft, "-j", "list", "table", ...table.split(" ")]);
+    if (code !== 0) throw new Error(`the rules of a sandbox could not be read: ${stderr.trim().slice(0, 500)}`);
+    return seenIn(stdout);
+  }
+
+  /** Whether a next task would find it as the first one did. Only to be asked when nothing is in it any more. Never rejects. */
+  async isAsNew(): Promise<boolean> {
+    return await this.#look().then(
+      (likeness) => likeness === this.#likeness,
+      () => false,
+    );
+  }
+
+  /** Resolves when it has ended, through whoever's doing. Never rejects. */
+  async ended(signal: AbortSignal): Promise<void> {
+    await this.#kit.ground.engine.wait(this.id, signal).catch(() => undefined);
+  }
+
+  /** Never rejects. */
+  async remove(): Promise<void> {
+    this.#attachment.close();
+    await removeContainers([this.name], this.#kit.ground);
+  }
+
+  async #look(): Promise<string> {
+    const { clock } = this.#kit.ground;
+    const word = this.#kit.newId();
+    this.#said = "";
+    const { stdin, stdout } = this.#attachment;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onData = () => {
+      if (this.#said.endsWith(endOf(word))) resolve();
+    };
+    stdout.on("data", onData);
+    stdin.write(`${word}\n`);
+    const isAnswered = await settledWithin(promise, answerMs, clock);
+    stdout.off("data", onData);
+    if (!isAnswered) throw new Error("a sandbox does not answer");
+    return likenessOf(this.#said.slice(0, -endOf(word).length));
+  }
+
+  async #help(command: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+    return await runHelper(this.#kit, { command, network: { mode: "join", container: this.id } });
+  }
+}
+
+/** For moments only: what is left of it after a crash goes within minutes. */
+const helperLifeMs = 2 * 60_000;
+
+export async function runHelper(
+  { ground, image, newId, helpers }: Omit<SandboxKit, "nft" | "network">,
+  plan: Pick<HelperPlan, "command" | "network">,
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const { engine, clock, agent } = ground;
+  const name = `cofferdam-helper-${newId()}`;
+  const labels = {
+    [label.agent]: agent.name,
+    [label.role]: "sandbox" satisfies Role,
+    [label.sandbox]: name,
+    [label.deadline]: String(clock.now() + helperLifeMs),
+  };
+  helpers.add(name);
+  try {
+    return await engine.runHelper({ name, labels, image, ...plan }, new AbortController().signal);
+  } finally {
+    helpers.delete(name);
+  }
+}
+
+function sandboxPlan({ ground, image, network }: SandboxKit, name: string, order: SandboxOrder): ContainerPlan {
+  const { agent, clock } = ground;
+  return {
+    name,
+    labels: {
+      [label.agent]: agent.name,
+      [label.role]: "sandbox" satisfies Role,
+      [label.sandbox]: name,
+      [label.rules]: order.rules.hash,
+      [label.deadline]: String(clock.now() + order.lifeMs),
+    },
+    image,
+    entrypoint: sandboxCommand(order.lifeMs),
+    command: [],
+    environment: {},
+    user: "65534:65534",
+    workingDirectory: "/",
+    ...(order.localNames.length > 0 ? { localNames: [...order.localNames] } : {}),
+    limits: { memoryBytes: sandboxBytes, cpus: 1, pids: 16, openFiles: 256 },
+    isolation: "strict",
+    network: { mode: "shared", network },
+    shared: [],
+  };
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

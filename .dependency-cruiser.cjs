@@ -61,6 +61,12 @@ module.exports = {
       to: { path: "node_modules/(kysely|pg)|^(node:)?sqlite$" },
     },
     {
+      name: "only-blobs-speak-s3",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/control-plane/blobs" },
+      to: { path: "node_modules/@aws-sdk" },
+    },
+    {
       name: "src-does-not-need-tests",
       severity: "error",
       from: { path: "^src/", pathNot: "\\.test\\.ts$" },

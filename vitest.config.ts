@@ -10,6 +10,23 @@ export default defineConfig({
       {
         test: {
           ...common,
+          name: "stores",
+          // What keeps rows runs on PostgreSQL, too: see test/fakes/test-store.ts.
+          include: [
+            "test/stores/**/*.test.ts",
+            "test/scenarios/**/*.test.ts",
+            "src/control-plane/{auth,http,queue,retention,store}/**/*.test.ts",
+            "src/control-plane/main.test.ts",
+            "src/control-plane/pipelines/start-schedules.test.ts",
+          ],
+          exclude: ["src/control-plane/store/sqlite.test.ts"],
+          testTimeout: 60_000,
+          globalSetup: ["test/stores/setup.ts"],
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "docker",
           include: ["test/docker/**/*.test.ts"],
           testTimeout: 120_000,

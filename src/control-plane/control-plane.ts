@@ -6,6 +6,9 @@ import type { Clock } from "../lib/clock.ts";
 import type { Secret } from "../lib/secret.ts";
 import type { ClassSettings } from "../protocol/resource-class.ts";
 import type { WatchEvent } from "../protocol/watch.ts";
+import type { StoredBlob } from "./blobs/blob-store.ts";
+import type { BucketSettings } from "./blobs/bucket-settings.ts";
+import type { DatabaseSettings } from "./store/options.ts";
 
 /**
  * The control plane as whoever starts it sees it: `main.ts` of the server, `cofferdam exec`, and tests. All state is in
@@ -41,8 +44,12 @@ export interface ControlPlane {
 }
 
 export interface ControlPlaneOptions {
-  /** Holds the database and the blobs. Made when it is missing, with mode 0700. */
+  /** Holds the database and the blobs, where they are nowhere else. Made when it is missing, with mode 0700. */
   dataDirectory: string;
+  /** PostgreSQL, which several machines may share. */
+  database?: DatabaseSettings;
+  /** A bucket of S3 for the blobs. */
+  bucket?: BucketSettings;
   clock: Clock;
   /**
    * Which class's queue a job goes to, and what it may use. Undefined: no such class, and the job fails with that said.
@@ -176,6 +183,6 @@ export interface StoredArtifact {
   node: number;
   path: string;
   sizeBytes: number;
-  /** Where its bytes lie on this machine. */
-  file: string;
+  /** Its bytes in the blob store. */
+  blob: StoredBlob;
 }

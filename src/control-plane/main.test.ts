@@ -10,6 +10,7 @@ import { certificates } from "../../test/fakes/certificates.ts";
 import { FakeAgent, piece, started } from "../../test/fakes/fake-agent.ts";
 import { ManualClock } from "../../test/fakes/manual-clock.ts";
 import { configOf, storyOf, temporaryControlPlane, testClass } from "../../test/fakes/temporary-control-plane.ts";
+import { storeEnvironmentOf, storeOf } from "../../test/fakes/test-store.ts";
 import { systemClock } from "../lib/clock.ts";
 import { agentApi } from "../protocol/agent-api.ts";
 import { openStore } from "./store/store.ts";
@@ -163,7 +164,7 @@ test.each([
 test("what was acknowledged survives kill -9, and the task goes on", { timeout: 60_000 }, async () => {
   await using plane = await temporaryControlPlane();
   const { id } = await plane.start(configOf(["build"]));
-  const settings = { COFFERDAM_DATA_DIRECTORY: join(plane.directory, "data"), COFFERDAM_PORT: "0" };
+  const settings = { ...(await storeEnvironmentOf(join(plane.directory, "data"))), COFFERDAM_PORT: "0" };
   const claimed = await plane.agent.claim(plane.token);
   if (!claimed) throw new Error("no task");
   let acked = 0;
@@ -204,10 +205,11 @@ test("the server starts scheduled workflows", { timeout: 30_000 }, async () => {
   config.workflows["w"] = { jobs: ["build"], triggers: [{ schedule: { cron: "0 4 * * *" } }] };
   await plane.start(config);
   const directory = join(plane.directory, "data");
-  const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  const where = { directory, ...(await storeOf(directory)) };
+  const store = await openStore({ ...where, clock: systemClock, onCommit: () => undefined });
   await store.db.updateTable("schedule").set({ due_ms: Date.now() }).execute();
 
-  const { server, exit } = start({ COFFERDAM_DATA_DIRECTORY: directory, COFFERDAM_PORT: "0" });
+  const { server, exit } = start({ ...(await storeEnvironmentOf(directory)), COFFERDAM_PORT: "0" });
   const task = await vi.waitUntil(() => plane.agent.claim(plane.token), { timeout: 20_000 });
   server.kill("SIGTERM");
 

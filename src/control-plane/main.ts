@@ -4,7 +4,10 @@ import { systemClock } from "../lib/clock.ts";
 import { orbRegistry } from "../orbs/index.ts";
 import { compileWith } from "./compile.ts";
 import { openControlPlane } from "./index.ts";
+
 import { adminTokenFileOf, type Options, readOptions, tlsOf } from "./options.ts";
+import { storesOf } from "./store-settings.ts";
+
 import { gitSource } from "./vcs/git-source.ts";
 
 /** `health` asks a server that runs; without a word this process is the server. */
@@ -23,6 +26,7 @@ async function serve(options: Options): Promise<void> {
   const tls = tlsOf(options);
   const controlPlane = await openControlPlane({
     dataDirectory: options.COFFERDAM_DATA_DIRECTORY,
+    ...storesOf(options),
     clock: systemClock,
     defaultClass: options.COFFERDAM_DEFAULT_CLASS ?? options.COFFERDAM_BOOTSTRAP_CLASSES[0],
     sources: gitSource({ directory: join(options.COFFERDAM_DATA_DIRECTORY, "mirrors") }),

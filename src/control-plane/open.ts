@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
 import { ensureAdminToken } from "./auth/admin-token.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
+import type { BlobStore } from "./blobs/blob-store.ts";
 import { openBlobDirectory } from "./blobs/directory.ts";
 import { bootstrap } from "./classes/bootstrap.ts";
 import { createToken, putClass } from "./classes/classes.ts";
@@ -32,6 +33,7 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const waiters = new QueueWaiters();
   const store = await openStore({
     directory: options.dataDirectory,
+    ...(options.database ? { database: options.database } : {}),
     clock: options.clock,
     onCommit: (topic, count) => {
       const queue = queueOfTopic(topic);
@@ -69,9 +71,17 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
       closing.abort(new ControlPlaneError("unavailable", "the control plane is closing"));
       await closeServer(server, clock, graceMs);
       await Promise.all(background);
+      await context.blobs.close();
       await store.close();
     },
   };
+}
+
+async function openBlobs({ bucket, dataDirectory, clock }: ControlPlaneOptions): Promise<BlobStore> {
+  if (!bucket) return await openBlobDirectory(dataDirectory);
+  // Loaded only where it is used: it is larger than all the rest.
+  const { openBucket } = await import("./blobs/s3.ts");
+  return await openBucket(bucket, clock);
 }
 
 async function contextOf(
@@ -81,7 +91,7 @@ async function contextOf(
   const { route, compile, orbs } = options;
   return {
     ...own,
-    blobs: await openBlobDirectory(options.dataDirectory),
+    blobs: await openBlobs(options),
     clock: options.clock,
     newId: randomUUID,
     ...(route ? { route } : {}),

@@ -1,10 +1,13 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { withSecretFiles } from "../lib/secret-files.ts";
+import { StoreSettings, storeSecrets } from "./store-settings.ts";
 
 const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) => word !== ""));
 
 /** Settings of the server, from the environment. */
 export const Options = z.object({
+  ...StoreSettings.shape,
   COFFERDAM_DATA_DIRECTORY: z
     .string()
     .min(1)
@@ -63,7 +66,8 @@ export type Options = z.infer<typeof Options>;
 
 /** A setting that is empty is not set: compose files cannot leave one out. Throws an Error that names each bad variable. */
 export function readOptions(environment: Readonly<Record<string, string | undefined>>): Options {
-  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+  const read = withSecretFiles(environment, storeSecrets);
+  const set = Object.fromEntries(Object.entries(read).filter(([, value]) => value !== ""));
   const parsed = Options.safeParse(set);
   if (!parsed.success)
     throw new Error(parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; "));

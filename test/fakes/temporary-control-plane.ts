@@ -15,6 +15,7 @@ import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../src/protocol/watch.ts";
 import { FakeAgent } from "./fake-agent.ts";
 import { noNetwork } from "./tasks.ts";
+import { removeStoreOf, storeOf } from "./test-store.ts";
 
 export const testClass = "test/class";
 
@@ -48,8 +49,10 @@ export async function temporaryControlPlane(
   options: Partial<ControlPlaneOptions> = {},
 ): Promise<TemporaryControlPlane> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-control-plane-"));
+  const dataDirectory = options.dataDirectory ?? join(directory, "data");
   const controlPlane = await openControlPlane({
-    dataDirectory: join(directory, "data"),
+    dataDirectory,
+    ...(await storeOf(dataDirectory)),
     clock: systemClock,
     route: () => testRoute,
     sources: { open: () => Promise.reject(new Error("no sources in this test")) },
@@ -70,6 +73,8 @@ export async function temporaryControlPlane(
     [Symbol.asyncDispose]: async () => {
       await agent[Symbol.asyncDispose]();
       await controlPlane.close({ graceMs: 0 });
+      // Of another one's directory, the store is that one's, too.
+      if (options.dataDirectory === undefined) await removeStoreOf(dataDirectory);
       await rm(directory, { recursive: true, force: true });
     },
   };

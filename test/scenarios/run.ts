@@ -11,6 +11,7 @@ import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index
 import { systemClock } from "../../src/lib/clock.ts";
 import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import { noNetwork } from "../fakes/tasks.ts";
+import { removeStoreOf, storeOf } from "../fakes/test-store.ts";
 import type { Scenario } from "./scenario.ts";
 import { Story } from "./story.ts";
 
@@ -42,6 +43,7 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
   const dataDirectory = await mkdtemp(join(tmpdir(), "cofferdam-scenario-"));
   const controlPlane = await openControlPlane({
     dataDirectory,
+    ...(await storeOf(dataDirectory)),
     clock: systemClock,
     route: () => route,
     sources: { open: async ({ signal }) => openWorkingTree(join(import.meta.dirname, "tree"), signal) },
@@ -57,6 +59,7 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
     }
   } finally {
     await controlPlane.close({ graceMs: 0 });
+    await removeStoreOf(dataDirectory);
     await rm(dataDirectory, { recursive: true, force: true });
   }
 }

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { removeStoreOf, storeOf } from "../../../test/fakes/test-store.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { openStore } from "../store/store.ts";
 import { ensureAdminToken } from "./admin-token.ts";
@@ -9,7 +10,8 @@ import { authenticateUser } from "./users.ts";
 
 async function temporary() {
   const directory = await mkdtemp(join(tmpdir(), "admin-token-"));
-  const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  const where = { directory, ...(await storeOf(directory)) };
+  const store = await openStore({ ...where, clock: systemClock, onCommit: () => undefined });
   const file = join(directory, "admin-token");
   return {
     directory,
@@ -20,6 +22,7 @@ async function temporary() {
     user: (headers: Record<string, string>) => authenticateUser(store.db, headers).catch(() => "nobody"),
     [Symbol.asyncDispose]: async () => {
       await store.close();
+      await removeStoreOf(directory);
       await rm(directory, { recursive: true });
     },
   };

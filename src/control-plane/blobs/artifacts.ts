@@ -37,12 +37,12 @@ export async function storeArtifact(
 
 export async function listArtifacts(context: Context, pipelineId: string): Promise<StoredArtifact[]> {
   const rows = await artifactsOfPipeline(context.store.db, pipelineId);
-  return rows.map(({ job, node, path, size_bytes, blob }) => ({
+  return rows.map(({ job, node, path, size_bytes, blob, sha256 }) => ({
     job,
     node,
     path,
     sizeBytes: size_bytes,
-    file: context.blobs.file(blob),
+    blob: { key: blob, sizeBytes: size_bytes, sha256 },
   }));
 }
 

@@ -1,10 +1,14 @@
 import type { Readable } from "node:stream";
 
-/** Where big bytes lie: caches, workspaces, artifacts, test results. A key is a relative path with `/`. */
+/**
+ * Where big bytes lie: caches, workspaces, artifacts, test results. A key is a relative path with `/`. All calls may run at once, of
+ * several processes over one store too. What cannot be used for now (a full disk, an endpoint that is gone) is a ControlPlaneError
+ * `unavailable`.
+ */
 export interface BlobStore {
   /**
    * Stores all of `content` under `key`, whole or not at all; what was there is replaced. Throws ControlPlaneError `too-large`
-   * beyond `maxBytes`, `conflict` where a part of the key is a file, and whatever the content's stream fails with.
+   * beyond `maxBytes`, `conflict` where a part of the key is a file (a bucket may not mind), and whatever the content's stream fails with.
    */
   put(key: string, content: Readable, options: { signal: AbortSignal; maxBytes?: number }): Promise<StoredBlob>;
   /**
@@ -18,8 +22,7 @@ export interface BlobStore {
   removeBelow(prefix: string): Promise<void>;
   /** Half of a blob whose writer was killed goes, where nothing was written since `beforeMs`. */
   removeAbandoned(beforeMs: number): Promise<void>;
-  /** Where the bytes lie on this machine. */
-  file(key: string): string;
+  close(): Promise<void>;
 }
 
 export interface StoredBlob {

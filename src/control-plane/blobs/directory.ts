@@ -1,13 +1,12 @@
-import { createHash, type Hash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
-import { type Readable, Transform } from "node:stream";
+import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ControlPlaneError } from "../errors.ts";
 import type { BlobStore, StoredBlob } from "./blob-store.ts";
-
-const chunkBytes = 1024 * 1024;
+import { checkingStream, chunkBytes, Meter } from "./streams.ts";
 
 /** Blobs as files below a directory. Content is written beside and renamed, so that nobody sees half of it. */
 export async function openBlobDirectory(root: string): Promise<BlobStore> {
@@ -15,7 +14,6 @@ export async function openBlobDirectory(root: string): Promise<BlobStore> {
   await mkdir(incoming, { recursive: true, mode: 0o700 });
   const file = (key: string): string => pathOf(root, key);
   return {
-    file,
     put: async (key, content, options) => {
       const target = file(key);
       const temporary = join(incoming, randomUUID());
@@ -25,13 +23,14 @@ export async function openBlobDirectory(root: string): Promise<BlobStore> {
         return { key, ...summary };
       } catch (error) {
         await rm(temporary, { force: true });
-        throw error;
+        throw inWords(error);
       }
     },
     open: (blob, onCorrupt) => openChecked(file(blob.key), blob, onCorrupt),
     remove: async (key) => await rm(file(key), { force: true }),
     removeAbandoned: (beforeMs) => removeOldFiles(incoming, beforeMs),
     removeBelow: async (prefix) => await rm(file(prefix), { recursive: true, force: true }),
+    close: async () => undefined,
   };
 }
 
@@ -56,34 +55,10 @@ async function write(
   content: Readable,
   { signal, maxBytes = Number.POSITIVE_INFINITY }: { signal: AbortSignal; maxBytes?: number },
 ): Promise<Omit<StoredBlob, "key">> {
-  const hash = createHash("sha256");
-  const meter = new Meter(hash, maxBytes);
+  const meter = new Meter(maxBytes);
   const target = createWriteStream(file, { flags: "wx", mode: 0o600, highWaterMark: chunkBytes });
   await pipeline(content, meter, target, { signal });
-  return { sizeBytes: meter.bytes, sha256: hash.digest("hex") };
-}
-
-/** Counts and hashes what passes. */
-class Meter extends Transform {
-  bytes = 0;
-  readonly #hash: Hash;
-  readonly #maxBytes: number;
-
-  constructor(hash: Hash, maxBytes: number) {
-    super({ readableHighWaterMark: chunkBytes, writableHighWaterMark: chunkBytes });
-    this.#hash = hash;
-    this.#maxBytes = maxBytes;
-  }
-
-  override _transform(chunk: Buffer, _encoding: string, done: (error: Error | null, chunk?: Buffer) => void): void {
-    this.bytes += chunk.byteLength;
-    if (this.bytes > this.#maxBytes)
-      return done(
-        new ControlPlaneError("too-large", `the body has more than ${this.#maxBytes} bytes, which is the limit`),
-      );
-    this.#hash.update(chunk);
-    done(null, chunk);
-  }
+  return meter.summary();
 }
 
 async function moveInto(temporary: string, target: string, key: string): Promise<void> {
@@ -118,26 +93,6 @@ async function openChecked(file: string, blob: StoredBlob, onCorrupt: () => void
   return source.pipe(check);
 }
 
-/** Passes a blob's bytes on, but the last ones only when all of them are what was stored: so nobody gets a wrong blob whole. */
-function checkingStream(blob: StoredBlob, onCorrupt: () => void): Transform {
-  const hash = createHash("sha256");
-  let last: Buffer | undefined;
-  return new Transform({
-    readableHighWaterMark: chunkBytes,
-    transform: (chunk: Buffer, _encoding, done) => {
-      hash.update(chunk);
-      const before = last;
-      last = chunk;
-      done(null, before);
-    },
-    flush: (done) => {
-      if (hash.digest("hex") === blob.sha256) return done(null, last);
-      onCorrupt();
-      done(new Error(`blob ${blob.key} is not what was stored`));
-    },
-  });
-}
-
 async function sizeOf(file: string): Promise<number | undefined> {
   try {
     return (await stat(file)).size;
@@ -145,6 +100,19 @@ async function sizeOf(file: string): Promise<number | undefined> {
     if (["ENOENT", "ENOTDIR"].includes(codeOf(error))) return undefined;
     throw error;
   }
+}
+
+const troubles: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk of the blobs is full; make room on it",
+  EDQUOT: "the quota of the blobs' disk is used up; raise it, or make room",
+  EROFS: "the disk of the blobs is read-only",
+  EIO: "the disk of the blobs fails at writing",
+};
+
+/** What is wrong with the disk is said, and may be over at the next try. */
+function inWords(error: unknown): unknown {
+  const words = troubles[codeOf(error)];
+  return words === undefined ? error : new ControlPlaneError("unavailable", words, { cause: error });
 }
 
 function codeOf(error: unknown): string {

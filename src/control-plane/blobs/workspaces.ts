@@ -5,6 +5,7 @@ import type { Requirement } from "../pipelines/state.ts";
 import { findJob, type GraphJob, graphOfPipeline } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import { putWorkspaceLayer, workspaceLayersOf } from "../store/stored.ts";
+import { topics } from "../topics.ts";
 
 type Layer = Awaited<ReturnType<typeof workspaceLayersOf>>[number];
 
@@ -30,8 +31,9 @@ export async function persistLayer(
 ): Promise<void> {
   const id = context.newId();
   const stored = await context.blobs.put(`workspaces/${id}`, layer.content, { signal: layer.signal });
-  const replaced = await context.store.transaction((unit) =>
-    putWorkspaceLayer(unit.db, {
+  const replaced = await context.store.transaction(async (unit) => {
+    await unit.lock(topics.pipeline(task.pipeline_id));
+    return await putWorkspaceLayer(unit.db, {
       id,
       job_id: task.job_id,
       task_id: task.id,
@@ -40,8 +42,8 @@ export async function persistLayer(
       blob: stored.key,
       size_bytes: stored.sizeBytes,
       sha256: stored.sha256,
-    }),
-  );
+    });
+  });
   if (replaced) await context.blobs.remove(replaced.blob);
 }
 

@@ -5,8 +5,11 @@ import { ControlPlaneError } from "../errors.ts";
 /** Every error is answered as ApiError: what the caller did wrong in words, and nothing of ours where it was us. */
 export function answerErrors(server: FastifyInstance): void {
   server.setErrorHandler<Error>(async (error, request, reply) => {
-    if (error instanceof ControlPlaneError)
+    if (error instanceof ControlPlaneError) {
+      if (error.code === "unavailable" && error.cause !== undefined)
+        request.log.error({ err: error, method: request.method, url: request.url }, "not available for now");
       return await answer(reply, error.status, { ...error.details, ...apiError(error) });
+    }
     const status = statusOf(error);
     if (status < 500) return await answer(reply, status, { code: codeOf(status), message: error.message });
     const facts = { err: error, method: request.method, url: request.url };

@@ -21,7 +21,9 @@ export async function publishOrb(context: Context, orb: OrbVersionName, text: st
   const errors = await errorsOf(context, text);
   if (errors.length > 0) return { published: false, errors };
   const nowMs = context.clock.now();
-  return await context.store.transaction(async ({ db }) => {
+  return await context.store.transaction(async (unit) => {
+    const { db } = unit;
+    await unit.lock("orbs");
     const taken = isDevelopment(orb.version) ? undefined : takenProblem(orb, await liveVersions(db, orb, nowMs));
     if (taken !== undefined) return { published: false, errors: [taken] };
     const { namespace, name, version } = orb;

@@ -40,6 +40,7 @@ export async function applyEvent(
 export async function settleLocks(context: Needed, unit: Unit, locks: Set<string>): Promise<void> {
   for (const key of locks) {
     locks.delete(key);
+    await unit.lock(`lock:${key}`);
     const [claims, newest] = [await loadClaims(unit.db, key), await newestHolders(unit.db, key)];
     const verdicts = judgeLock({ key, claims, newestHolders: newest, nowMs: context.clock.now() });
     for (const { pipelineId, event } of verdicts) await applyToOne({ context, unit, locks }, pipelineId, event);
@@ -59,6 +60,7 @@ async function applyToOne(
   event: PipelineEvent,
 ): Promise<PipelineState | undefined> {
   const { context, unit, locks } = applying;
+  await unit.lock(topics.pipeline(pipelineId));
   const before = await loadState(unit.db, pipelineId, await scopeOf(unit, event));
   if (!before) return undefined;
   const { state, effects } = transition(before, event);

@@ -12,6 +12,7 @@ import {
   takenPlaces,
 } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
+import { topics } from "../topics.ts";
 import { applyEvent } from "./apply.ts";
 import { draftWorkflows } from "./draft.ts";
 import { planWorkflows, referenceOf } from "./plan.ts";
@@ -84,6 +85,7 @@ async function continuePipeline(
     ...(wanted.only === undefined ? {} : { only: wanted.only }),
   });
   await context.store.transaction(async (unit) => {
+    await unit.lock(topics.pipeline(pipeline.id));
     // Another one may have been first meanwhile.
     const now = await findPipeline(unit.db, pipeline.id);
     if (now) checkOpen(now, context.clock.now());

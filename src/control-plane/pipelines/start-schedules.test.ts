@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ManualClock } from "../../../test/fakes/manual-clock.ts";
 import { newPipeline, temporaryControlPlane, testRoute } from "../../../test/fakes/temporary-control-plane.ts";
+import { storeOf } from "../../../test/fakes/test-store.ts";
 import type { CompiledConfig, CompiledInvocation, Filters } from "../../config/compiled.ts";
 import type { ControlPlaneOptions } from "../control-plane.ts";
 import { openControlPlane } from "../index.ts";
@@ -25,7 +26,8 @@ async function scheduling(options: Partial<ControlPlaneOptions> = {}) {
   const clock = new ManualClock("2026-01-01T03:00:00Z");
   const plane = await temporaryControlPlane({ clock, schedules: true, ...options });
   const dataDirectory = join(plane.directory, "data");
-  const store = await openStore({ directory: dataDirectory, clock, onCommit: () => undefined });
+  const where = { directory: dataDirectory, ...(await storeOf(dataDirectory)) };
+  const store = await openStore({ ...where, clock, onCommit: () => undefined });
   return {
     ...plane,
     clock,
@@ -44,6 +46,7 @@ async function scheduling(options: Partial<ControlPlaneOptions> = {}) {
 async function openAnother(options: Pick<ControlPlaneOptions, "clock" | "dataDirectory">) {
   return await openControlPlane({
     ...options,
+    ...(await storeOf(options.dataDirectory)),
     schedules: true,
     route: () => testRoute,
     sources: { open: () => Promise.reject(new Error("no sources in this test")) },
@@ -121,7 +124,9 @@ test("an occurrence whose control plane was killed in between is started once, b
   await plane.start(nightly());
   const script = new URL("../../../test/fakes/killed-scheduler.ts", import.meta.url).pathname;
   const times = ["2026-01-01T03:59:00Z", "2026-01-01T04:00:00Z"];
-  const killed = spawn(process.execPath, [script, plane.dataDirectory, ...times], { stdio: "ignore" });
+  const { database } = await storeOf(plane.dataDirectory);
+  const args = [plane.dataDirectory, ...times, ...(database ? [database.url.reveal()] : [])];
+  const killed = spawn(process.execPath, [script, ...args], { stdio: "ignore" });
 
   expect(await once(killed, "exit")).toEqual([null, "SIGKILL"]);
   expect(await plane.started()).toEqual([]);

@@ -2,7 +2,7 @@ import type { AdoptRequest } from "../../protocol/agent-api.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { openLaunchSteps } from "../store/events.ts";
-import { ackedOf, findTask, updateTask } from "../store/tasks.ts";
+import { ackedOf, findTask, lockTask, updateTask } from "../store/tasks.ts";
 import { type Claimed, handOut } from "./claim.ts";
 import { expectSession } from "./sessions.ts";
 
@@ -20,7 +20,8 @@ export async function adopt(context: Context, queue: string, request: AdoptReque
   const { name, session, task_id: taskId, attempt } = request;
   return await context.store.transaction(async (unit) => {
     await expectSession(unit, { queue, name }, session);
-    const task = await findTask(unit.db, taskId);
+    const found = await findTask(unit.db, taskId);
+    const task = found && (await lockTask(unit, found));
     const isTheirs = task?.queue === queue && task.agent === name && task.attempt === attempt;
     if (!isTheirs || task.status !== "running" || task.fenced === 1)
       throw new ControlPlaneError("not-found", `attempt ${attempt} of task ${taskId} is not running here: end it`);

@@ -9,7 +9,7 @@ import { insertTaskToken } from "../store/access.ts";
 import { findJob } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
-import { findTask, oldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
+import { findTask, takeOldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
 import { makeTask, TaskTemplate } from "../tasks/template.ts";
 import { topics } from "../topics.ts";
 import type { QueueWaiters } from "./queue.ts";
@@ -84,7 +84,7 @@ async function tryClaim(context: Context, { queue, request }: ClaimOptions): Pro
     const session = request.session ?? null;
     const again = await repeatedClaim(unit, queue, request);
     if (again) return await handOut(unit, again, session);
-    const task = await oldestQueued(unit.db, queue);
+    const task = await takeOldestQueued(unit, queue);
     if (!task) return undefined;
     const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;
     await applyEvent(context, unit, task.pipeline_id, event);
@@ -100,6 +100,8 @@ async function tryClaim(context: Context, { queue, request }: ClaimOptions): Pro
 
 async function repeatedClaim(unit: Unit, queue: string, request: ClaimRequest): Promise<Row<"task"> | undefined> {
   if (request.claim_id === undefined) return undefined;
+  // The first answer may still be on its way, from another process.
+  await unit.lock(topics.agent(queue, request.name));
   return await taskOfClaim(unit.db, { queue, agent: request.name, claimId: request.claim_id });
 }
 

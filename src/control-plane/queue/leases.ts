@@ -7,7 +7,7 @@ import { isTaskEnd } from "../pipelines/status.ts";
 import { type Attempt, closeOpenSteps } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
-import { findTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
+import { findTask, lockTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
 
 /** How long an agent holds a task without a word, where nobody says otherwise. */
@@ -28,20 +28,15 @@ export async function expireLeases(context: Context, signal: AbortSignal): Promi
 }
 
 async function expireLeasesOnce(context: Context): Promise<void> {
-  const late = await tasksOutOfLease(context.store.db, context.clock.now());
-  for (const { id, attempt } of late)
-    await context.store.transaction((unit) => expireLease(context, unit, { id, attempt }));
+  for (const late of await tasksOutOfLease(context.store.db, context.clock.now()))
+    await context.store.transaction((unit) => expireLease(context, unit, late));
 }
 
-async function expireLease(
-  context: Context,
-  unit: Unit,
-  { id, attempt }: { id: string; attempt: number },
-): Promise<void> {
-  const task = await findTask(unit.db, id);
+async function expireLease(context: Context, unit: Unit, late: Row<"task">): Promise<void> {
+  const task = await lockTask(unit, late);
   const now = context.clock.now();
   // Another process may have been first, or the agent has spoken up meanwhile.
-  if (task?.status !== "running" || task.attempt !== attempt || (task.lease_expires_ms ?? now) >= now) return;
+  if (task?.status !== "running" || task.attempt !== late.attempt || (task.lease_expires_ms ?? now) >= now) return;
   await takeAway(context, unit, {
     task,
     message: `the agent ${task.agent ?? ""} has not been heard of for ${context.leaseMs / 1000} s`,
@@ -68,7 +63,7 @@ function attemptOf(task: Row<"task">): Attempt {
 /** An agent gives its task back. Throws ControlPlaneError: `not-found` when it is over, `no-more-attempts` when that was its last try. */
 export async function unclaim(context: Context, task: Row<"task">, reason: string): Promise<void> {
   const final = await context.store.transaction(async (unit) => {
-    const now = await findTask(unit.db, task.id);
+    const now = await lockTask(unit, task);
     if (!isSameHolder(now, task) || now.status !== "running")
       throw new ControlPlaneError("not-found", `task ${task.id} is over: there is nothing to give back`);
     await takeAway(context, unit, { task: now, message: reason });
@@ -86,7 +81,7 @@ export async function unclaim(context: Context, task: Row<"task">, reason: strin
 /** An agent says that it cannot go on with its task. */
 export async function failTask(context: Context, task: Row<"task">, message: string): Promise<void> {
   await context.store.transaction(async (unit) => {
-    const now = await findTask(unit.db, task.id);
+    const now = await lockTask(unit, task);
     if (!isSameHolder(now, task)) throw staleAttempt(task.id, task.attempt);
     await closeOpenSteps(unit, attemptOf(now), { atMs: context.clock.now() });
     const status = "infrastructure_fail";
@@ -145,7 +140,11 @@ export function isSameHolder(now: Row<"task"> | undefined, then: Row<"task">): n
 }
 
 async function renew(context: Context, task: Row<"task">): Promise<void> {
-  await context.store.transaction((unit) => renewLease(unit.db, task, context.clock.now() + context.leaseMs));
+  await context.store.transaction(async (unit) => {
+    // Nobody takes the task away in the same moment.
+    await unit.lock(topics.pipeline(task.pipeline_id));
+    await renewLease(unit.db, task, context.clock.now() + context.leaseMs);
+  });
 }
 
 /** How late news of another process may be. */

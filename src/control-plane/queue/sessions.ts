@@ -57,7 +57,7 @@ async function ask(
   unit: Unit,
   { key, request }: { key: AgentKey; request: OpenSession },
 ): Promise<Signs | undefined> {
-  const row = await findSession(unit.db, key);
+  const row = await lockSession(unit, key);
   if (!row || row.session === request.session) {
     await putSession(unit.db, rowOf(context, key, request));
     return undefined;
@@ -68,7 +68,7 @@ async function ask(
 }
 
 async function expectSilence(unit: Unit, key: AgentKey, before: Signs): Promise<void> {
-  const row = await findSession(unit.db, key);
+  const row = await lockSession(unit, key);
   // It has gone by itself.
   if (!row) return;
   const now = await signsOf(unit, key, row);
@@ -111,8 +111,13 @@ export async function showLife(context: Context, key: AgentKey, session: string 
 /** Throws ControlPlaneError `name-taken` unless the process is the agent of its name. */
 export async function expectSession(unit: Unit, key: AgentKey, session: string | undefined): Promise<void> {
   if (session === undefined) return;
-  const row = await findSession(unit.db, key);
+  const row = await lockSession(unit, key);
   if (row?.session !== session) throw nameTaken(row);
+}
+
+async function lockSession(unit: Unit, key: AgentKey): Promise<Row<"agent_session"> | undefined> {
+  await unit.lock(topics.agent(key.queue, key.name));
+  return await findSession(unit.db, key);
 }
 
 /** Passes questions on that other processes of the control plane have asked. */

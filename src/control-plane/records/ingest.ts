@@ -8,7 +8,7 @@ import { isSameHolder } from "../queue/leases.ts";
 import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
-import { ackedOf, findTask, setAcked, updateTask } from "../store/tasks.ts";
+import { ackedOf, lockTask, setAcked, updateTask } from "../store/tasks.ts";
 import { type ReceivedRecord, readRecords } from "./read-body.ts";
 import { type EncodedPiece, verifyPieces } from "./verify.ts";
 
@@ -31,7 +31,7 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   const known = await ackedOf(context.store.db, key);
   await verifyPieces(piecesAfter(received, known, roomFor(task)));
   return await context.store.transaction(async (unit) => {
-    const now = await findTask(unit.db, task.id);
+    const now = await lockTask(unit, task);
     if (!isSameHolder(now, task) || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
     const acked = await ackedOf(unit.db, key);
     const fresh = received.filter(({ seq }) => seq > acked);

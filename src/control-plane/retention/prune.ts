@@ -8,6 +8,7 @@ import {
   endedPipelinesBeyond,
   storedArchives,
 } from "../store/retention.ts";
+import { topics } from "../topics.ts";
 import { archivesToRemove } from "./archives.ts";
 
 /** So few that other writers, and this process, wait for milliseconds only. */
@@ -45,6 +46,7 @@ async function removePipeline(
     await clock.sleep(0);
   }
   const keys = await store.transaction(async (unit) => {
+    await unit.lock(topics.pipeline(id));
     const keysOfPipeline = await blobsOfPipeline(unit.db, id);
     await deletePipeline(unit.db, id);
     return keysOfPipeline;

@@ -1,5 +1,6 @@
-import { sql } from "kysely";
+import { type CompiledQuery, sql } from "kysely";
 import { firstTaskStep } from "../../protocol/records.ts";
+
 import type { WatchEvent } from "../../protocol/watch.ts";
 import { topics } from "../topics.ts";
 import type { NewRow, Row } from "./schema.ts";
@@ -25,7 +26,8 @@ export type NewEvent = { told: ToldEvent; attempt?: number } | { output: OutputP
 /** Puts events at the end of a pipeline's story, and wakes who watches it. */
 export async function appendEvents(unit: Unit, pipelineId: string, events: readonly NewEvent[]): Promise<void> {
   if (events.length === 0) return;
-  // The update also locks the pipeline's row, so that numbers become visible in order.
+  // So that numbers become visible in order.
+  await unit.lock(topics.pipeline(pipelineId));
   const { event_seq } = await unit.db
     .updateTable("pipeline")
     .set((eb) => ({ event_seq: eb("event_seq", "+", events.length) }))
@@ -43,13 +45,21 @@ export async function appendEvents(unit: Unit, pipelineId: string, events: reado
   unit.notify(topics.pipeline(pipelineId));
 }
 
-/** Output comes in thousands of rows: the statement is built for the first one, and used again with the values of the others. */
+/** In one statement: far under the numbers of parameters that databases take. */
+const rowsAtOnce = 100;
+
+/** Output comes in thousands of rows: the statement is built for the first of them, and used again with the values of the others. */
 async function insertRows(db: Db, rows: readonly NewRow<"event">[]): Promise<void> {
   const [first] = rows;
   if (!first) return;
-  const statement = db.insertInto("event").values(first).compile();
   const names = Object.keys(first) as (keyof NewRow<"event">)[];
-  for (const row of rows) await db.executeQuery({ ...statement, parameters: names.map((name) => row[name]) });
+  let statement: CompiledQuery | undefined;
+  for (let from = 0; from < rows.length; from += rowsAtOnce) {
+    const some = rows.slice(from, from + rowsAtOnce);
+    const fits = statement?.parameters.length === some.length * names.length;
+    statement = statement && fits ? statement : db.insertInto("event").values(some).compile();
+    await db.executeQuery({ ...statement, parameters: some.flatMap((row) => names.map((name) => row[name])) });
+  }
 }
 
 /** Events after `seq`, in order, at most `limit`. */

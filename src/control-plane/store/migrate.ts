@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { Dialectal } from "./dialectal.ts";
+import type { Dialectal } from "./database.ts";
 import { up as spine } from "./migrations/0001-spine.ts";
 import { up as workflowFeatures } from "./migrations/0002-workflow-features.ts";
 import { up as orbs } from "./migrations/0003-orbs.ts";
@@ -12,10 +12,11 @@ type Migration = (db: Kysely<unknown>, dialectal: Dialectal) => Promise<void>;
 /** In order; a migration's number is its place, from 1. What was released is never changed. */
 const migrations: readonly Migration[] = [spine, workflowFeatures, orbs, schedules, sessions, fleet];
 
-/** Brings the tables to the newest shape. Each migration is one transaction; several processes may try at once. */
+/** Brings the tables to the newest shape, in one transaction; several processes may try at once. */
 export async function migrate(db: Kysely<unknown>, dialectal: Dialectal): Promise<void> {
   if ((await currentVersion(db)) === migrations.length) return;
   await db.transaction().execute(async (tx) => {
+    await dialectal.beginMigration?.(tx);
     await tx.schema
       .createTable("schema_version")
       .ifNotExists()
@@ -57,6 +58,6 @@ class StoreTooNew extends Error {
 
 function newerStore(version: number): StoreTooNew {
   return new StoreTooNew(
-    `the data directory was written by a newer Cofferdam (schema ${version}, this one knows ${migrations.length}); use that version, or another data directory`,
+    `the store was written by a newer Cofferdam (schema ${version}, this one knows ${migrations.length}); use that version, or another store`,
   );
 }

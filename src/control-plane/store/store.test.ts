@@ -1,8 +1,9 @@
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import { expect, test } from "vitest";
+import { removeStoreOf, storeOf } from "../../../test/fakes/test-store.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { nextNumbers } from "./counters.ts";
 import { openStore, type Store } from "./store.ts";
@@ -11,8 +12,13 @@ async function temporaryStore() {
   const parent = await mkdtemp(join(tmpdir(), "cofferdam-store-"));
   const directory = join(parent, "data");
   const told: [string, number][] = [];
-  const open = () =>
-    openStore({ directory, clock: systemClock, onCommit: (topic, count) => void told.push([topic, count]) });
+  const open = async () =>
+    await openStore({
+      directory,
+      ...(await storeOf(directory)),
+      clock: systemClock,
+      onCommit: (topic, count) => void told.push([topic, count]),
+    });
   const store = await open();
   return {
     store,
@@ -21,17 +27,11 @@ async function temporaryStore() {
     directory,
     [Symbol.asyncDispose]: async () => {
       await store.close();
+      await removeStoreOf(directory);
       await rm(parent, { recursive: true });
     },
   };
 }
-
-test("a store is for its owner alone", async () => {
-  await using temporary = await temporaryStore();
-
-  expect((await stat(temporary.directory)).mode & 0o777).toBe(0o700);
-  expect((await stat(join(temporary.directory, "cofferdam.db"))).mode & 0o777).toBe(0o600);
-});
 
 test("what is stored is there when it is opened again", async () => {
   await using temporary = await temporaryStore();
@@ -86,12 +86,14 @@ test("several that write at once wait for each other", async () => {
 test("two that open a new folder at once both get a store", async () => {
   const parent = await mkdtemp(join(tmpdir(), "cofferdam-store-"));
   const directory = join(parent, "data");
-  const open = () => openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  const where = { directory, ...(await storeOf(directory)) };
+  const open = () => openStore({ ...where, clock: systemClock, onCommit: () => undefined });
 
   const stores = await Promise.all([open(), open(), open()]);
 
   for (const store of stores) expect(await store.transaction(({ db }) => nextNumbers(db, "n"))).toBeGreaterThan(0);
   await Promise.all(stores.map((store) => store.close()));
+  await removeStoreOf(directory);
   await rm(parent, { recursive: true });
 });
 

@@ -90,6 +90,7 @@ export interface ArtifactRow {
   path: string;
   size_bytes: number;
   blob: string;
+  sha256: string;
 }
 
 export async function artifactsOfPipeline(db: Db, pipelineId: string): Promise<ArtifactRow[]> {
@@ -97,7 +98,8 @@ export async function artifactsOfPipeline(db: Db, pipelineId: string): Promise<A
     .selectFrom("artifact")
     .innerJoin("task", "task.id", "artifact.task_id")
     .innerJoin("job", "job.id", "task.job_id")
-    .select(["job.name as job", "task.node_index as node", "artifact.path", "artifact.size_bytes", "artifact.blob"])
+    .select(["job.name as job", "task.node_index as node", "artifact.path", "artifact.size_bytes"])
+    .select(["artifact.blob", "artifact.sha256"])
     .where("task.pipeline_id", "=", pipelineId)
     .orderBy("job.position")
     .orderBy("task.node_index")

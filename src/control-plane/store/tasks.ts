@@ -1,5 +1,6 @@
+import { topics } from "../topics.ts";
 import type { Row } from "./schema.ts";
-import type { Db } from "./store.ts";
+import type { Db, Unit } from "./store.ts";
 
 export async function updateTask(db: Db, id: string, columns: Partial<Row<"task">>): Promise<void> {
   await db.updateTable("task").set(columns).where("id", "=", id).execute();
@@ -9,8 +10,17 @@ export async function findTask(db: Db, id: string): Promise<Row<"task"> | undefi
   return await db.selectFrom("task").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-/** The task that has waited longest in a queue. Inside of a transaction that claims it. */
-export async function oldestQueued(db: Db, queue: string): Promise<Row<"task"> | undefined> {
+/** The task as it is now, and as nobody else changes it until the transaction ends. */
+export async function lockTask(
+  unit: Unit,
+  { id, pipeline_id }: Pick<Row<"task">, "id" | "pipeline_id">,
+): Promise<Row<"task"> | undefined> {
+  await unit.lock(topics.pipeline(pipeline_id));
+  return await findTask(unit.db, id);
+}
+
+/** The task that has waited longest in a queue, of those that nobody else is taking right now. For the transaction that claims it. */
+export async function takeOldestQueued({ db, hasRowLocks }: Unit, queue: string): Promise<Row<"task"> | undefined> {
   return await db
     .selectFrom("task")
     .selectAll()
@@ -18,6 +28,7 @@ export async function oldestQueued(db: Db, queue: string): Promise<Row<"task"> |
     .where("queue", "=", queue)
     .orderBy("queue_order")
     .limit(1)
+    .$if(hasRowLocks, (query) => query.forUpdate().skipLocked())
     .executeTakeFirst();
 }
 

@@ -174,11 +174,11 @@ describe("artifacts", () => {
     await task.finish();
 
     expect(first.status).toBe(201);
-    const file = join(plane.directory, `data/artifacts/${number}/build_it/0/reports/ü b.txt`);
+    const key = `artifacts/${number}/build_it/0/reports/ü b.txt`;
     expect(await plane.controlPlane.artifacts(id)).toEqual([
-      { job: "build/it", node: 0, path: "reports/ü b.txt", sizeBytes: 3, file },
+      { job: "build/it", node: 0, path: "reports/ü b.txt", sizeBytes: 3, blob: expect.objectContaining({ key }) },
     ]);
-    expect(await readFile(file, "utf8")).toBe("new");
+    expect(await readFile(join(plane.directory, "data", key), "utf8")).toBe("new");
     expect(await storyOf(plane.controlPlane, id)).toContainEqual(
       expect.objectContaining({ type: "artifact", path: "reports/ü b.txt", sizeBytes: 3 }),
     );

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { temporaryControlPlane } from "../../../../test/fakes/temporary-control-plane.ts";
+import { storeOf } from "../../../../test/fakes/test-store.ts";
 import type { OrbSource } from "../../../config/orb-source.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { newToken } from "../../auth/tokens.ts";
@@ -48,7 +49,9 @@ async function registry(options: { orbs?: OrbSource } = {}) {
 
 /** Texts that the store of a control plane's folder holds. */
 async function textsOf(directory: string): Promise<string[]> {
-  const store = await openStore({ directory: join(directory, "data"), clock: systemClock, onCommit: () => undefined });
+  const data = join(directory, "data");
+  const where = { directory: data, ...(await storeOf(data)) };
+  const store = await openStore({ ...where, clock: systemClock, onCommit: () => undefined });
   const rows = await store.db.selectFrom("orb_text").select("text").execute();
   await store.close();
   return rows.map(({ text }) => text);

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from "kysely";
-import type { Dialectal } from "../dialectal.ts";
+import type { Dialectal } from "../database.ts";
 
 export async function up(db: Kysely<unknown>, { bytes }: Dialectal): Promise<void> {
   await access(db);

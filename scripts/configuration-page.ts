@@ -4,6 +4,9 @@ import { z } from "zod";
 import { runCli } from "../src/cli/program.ts";
 import { Options as ControlPlaneOptions } from "../src/control-plane/options.ts";
 import { Options as LaunchAgentOptions } from "../src/launch-agent/options.ts";
+import { exitCode, exitMeanings } from "../src/launch-agent/settings/exit-codes.ts";
+import { foreign, type Name, synonyms, yamlKeys } from "../src/launch-agent/settings/keys.ts";
+import { configPlaces } from "../src/launch-agent/settings/settings.ts";
 import { Limits } from "../src/protocol/task.ts";
 
 /** docs/configuration.md: every setting of every process, from the schemas that read them, and the help of every command. */
@@ -30,14 +33,38 @@ export async function configurationPage(): Promise<string> {
     "Environment of `src/control-plane/main.ts`.\n",
     table(ControlPlaneOptions),
     "## Launch agent\n",
-    "Environment of `src/launch-agent/main.ts`. `LAUNCH_AGENT_API_URL`, `LAUNCH_AGENT_API_AUTH_TOKEN`, `CIRCLECI_API_TOKEN` and `LAUNCH_AGENT_RUNNER_NAME` are synonyms.\n",
-    table(LaunchAgentOptions),
+    ...launchAgent(),
     "## Limits of a resource class\n",
     "What a task may use. They come with the class, never from a job's config.\n",
     table(Limits),
     "## Command line\n",
     ...helps,
   ].join("\n");
+}
+
+function launchAgent(): string[] {
+  const places = configPlaces.map((place) => `\`${place}\``).join(", ");
+  const strangers = foreign.map(({ key, environment, how, instead }) => {
+    const itsNames = environment.map((name) => `\`${name}\``).join(", ");
+    return `| ${key === undefined ? "" : `\`${key}\``} | ${itsNames} | ${how === "refused" ? "refused" : "changes nothing"} | ${instead} |`;
+  });
+  const codes = Object.entries(exitMeanings).map(([name, meaning]) => {
+    return `| ${exitCode[name as keyof typeof exitCode]} | ${meaning} |`;
+  });
+  return [
+    `Environment, or a YAML file: the one of \`--config FILE\`, of \`CIRCLECI_RUNNER_CONFIG\`, or the first of ${places}. The environment goes before the file. ` +
+      "Every setting is also read from the file that `NAME_FILE` names (in the YAML file: `key_file`), so that it may be a Docker secret; the line's end is left away. " +
+      "A key of the file that is none is refused; a name in the environment that is nearly one is told in the log.\n",
+    table(LaunchAgentOptions, (name) => {
+      const keys = [...yamlKeys].flatMap(([key, itsName]) => (itsName === name ? [key] : []));
+      const others = [...(synonyms[name as Name] ?? []), ...keys];
+      return others.length === 0 ? "" : `. Also ${others.map((other) => `\`${other}\``).join(", ")}`;
+    }),
+    "Several classes in the file: `resource_classes: {NAMESPACE/NAME: {token: …}}`, or `token_file:` in place of `token:`. They share this agent's capacity and its pool; the task that has waited longest comes first.\n",
+    "Settings of CircleCI's agents that are not taken:\n",
+    `| key | environment | | what is instead |\n|---|---|---|---|\n${strangers.join("\n")}\n`,
+    `| exit code | meaning |\n|---|---|\n${codes.join("\n")}\n`,
+  ];
 }
 
 interface Property {
@@ -48,7 +75,7 @@ interface Property {
   exclusiveMinimum?: number;
 }
 
-function table(schema: z.ZodObject): string {
+function table(schema: z.ZodObject, note: (name: string) => string = () => ""): string {
   const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" });
   const rows = Object.entries(properties as Record<string, Property>).map(([name, property]) => {
     const kind = property.enum ? property.enum.map((each) => `\`${each}\``).join(", ") : (property.type ?? "number");
@@ -58,7 +85,7 @@ function table(schema: z.ZodObject): string {
           ? "required"
           : ""
         : `\`${JSON.stringify(property.default)}\``;
-    return `| \`${name}\` | ${kind} | ${fallback} | ${property.description ?? ""} |`;
+    return `| \`${name}\` | ${kind} | ${fallback} | ${property.description ?? ""}${note(name)} |`;
   });
   return `| name | value | default | meaning |\n|---|---|---|---|\n${rows.join("\n")}\n`;
 }

@@ -8,6 +8,9 @@ const whole = () => require("../../node_modules/undici/index.js");
 
 module.exports = {
   Pool: require("../../node_modules/undici/lib/dispatcher/pool.js"),
+  get ProxyAgent() {
+    return require("../../node_modules/undici/lib/dispatcher/proxy-agent.js");
+  },
   Agent: class {
     constructor(...args) {
       return new (whole().Agent)(...args);

@@ -6,11 +6,12 @@
  * requirements, the compiled form) → print. lint warns about what is allowed and most likely a mistake; diagnostics are
  * what all of them report; expression is the language inside of `when` and `<< >>`. compile-config.ts is the way through.
  */
+
+export { suggestion } from "../lib/nearest.ts";
 export { type CompileResult, compileConfig } from "./compile-config.ts";
 export type * from "./compiled.ts";
 export { codes, type DiagnosticCode, warningCodes } from "./diagnostics/codes.ts";
 export type { Diagnostic } from "./diagnostics/diagnostic.ts";
-export { suggestion } from "./diagnostics/nearest.ts";
 export { renderDiagnostic, renderDiagnostics } from "./diagnostics/render.ts";
 export {
   firstOf,

@@ -1,25 +1,38 @@
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Secret } from "../lib/secret.ts";
-import { Network } from "../protocol/task.ts";
+import { Network, type Task } from "../protocol/task.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
+import type { ApiFailure } from "./api/failure.ts";
+import type { ApiAddress } from "./api/http.ts";
 import { type Capacity, Room } from "./claim/capacity.ts";
-import { claimTasks } from "./claim/loop.ts";
+import { ConnectionState, type Contact } from "./claim/connection-state.ts";
+import { type ClaimAnswer, claimTasks } from "./claim/loop.ts";
+import { ClassTokens } from "./claim/tokens.ts";
 import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { errorFacts } from "./log.ts";
+import { type Modes, untilIdleFor } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
+import type { Policy } from "./policy/policy.ts";
+import { waitingBytes } from "./pool/pool.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
 import { settledWithin } from "./task/or-abort.ts";
 import { TaskRun } from "./task/task-run.ts";
 
 export interface LaunchAgentOptions extends GroundOptions {
-  api: { baseUrl: string; socketPath?: string; token: Secret };
+  api: ApiAddress & { token: Secret };
+  /** Several classes, or one that has to be of a name; each is asked about before it is used. Else `api.token` is just used. */
+  classes?: readonly { name?: string; token: Secret }[];
   /** What the caller has already asked the engine; asked here when not given. */
   engineInfo?: EngineInfo;
   /** What the caller has already laid, with the same options; laid here when not given. The agent's from now on. */
   laid?: LaidGround;
   capacity: Capacity;
+  modes?: Modes;
+  policy?: Policy;
   onEvent?: (event: AgentEvent) => void;
+  /** A task has come: keeps its secrets out of the log until it is gone. */
+  guard?: (task: Task) => () => void;
   /** How long the control plane may hold a claim. */
   claimWaitMs?: number;
 }
@@ -33,11 +46,30 @@ export interface LaunchAgent {
   stop(reason: string): Promise<void>;
   /** When nothing runs and nothing is left. Never rejects. */
   closed: Promise<void>;
+  /** What it is at. */
+  status(): AgentStatus;
 }
+
+export interface AgentStatus {
+  controlPlane: Contact;
+  /** Set when it takes no new tasks any more: why. */
+  ending: Ending | undefined;
+  running: number;
+  capacity: Capacity;
+  /** Those that are known by name. */
+  classes: string[];
+  pool: { containers: number; waiting: number; bytes: number };
+}
+
+/** `done`: its modes say so. `refused`: the control plane refused all its tokens for too long. */
+export type Ending = "drained" | "stopped" | "done" | "refused";
 
 const defaultClaimWaitMs = 30_000;
 const apiTimeoutMs = 30_000;
 const sweepMs = 60_000;
+const defaultPatience = { refusedAtStartMs: 60_000, refusedLaterMs: 600_000 };
+
+type EventWithoutTime = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, "atMs"> : never) : never;
 
 /** Claims tasks of one class and runs each in a container of its own, until it is drained or stopped. */
 export function startLaunchAgent(options: LaunchAgentOptions): LaunchAgent {
@@ -47,6 +79,7 @@ export function startLaunchAgent(options: LaunchAgentOptions): LaunchAgent {
     drain: async () => await agent.drain(),
     stop: async (reason) => await agent.stop(reason),
     closed: agent.closed,
+    status: () => agent.status(),
   };
 }
 
@@ -58,18 +91,34 @@ class Agent {
   readonly #room: Room;
   readonly #ledger: Ledger;
   readonly #runs = new Map<TaskRun, Promise<void>>();
+  readonly #tokens: ClassTokens | undefined;
+  readonly #connection: ConnectionState;
   /** Ends claiming. */
   readonly #draining = new AbortController();
   /** Ends what goes on behind the tasks: warming up, sweeping. */
   readonly #closing = new AbortController();
   #laid: LaidGround | undefined;
   #stopReason: string | undefined;
+  #ending: Ending | undefined;
+  #lastBusyMs: number;
 
   constructor(options: LaunchAgentOptions) {
     this.#options = options;
     const { token, ...address } = options.api;
     const { clock, version } = options;
-    this.#api = new AgentApi({ address, token, version, clock, random: this.#random, timeoutMs: apiTimeoutMs });
+    this.#api = new AgentApi({
+      address,
+      token,
+      version,
+      clock,
+      random: this.#random,
+      timeoutMs: apiTimeoutMs,
+      onFailure: (failure) => this.#emit({ type: "api-failed", kind: kindOf(failure) }),
+      onPosted: (lane, bytes) => lane === "task" && this.#emit({ type: "output", bytes }),
+    });
+    this.#connection = new ConnectionState(clock);
+    this.#tokens = options.classes && new ClassTokens({ ...options, tokens: options.classes, api: this.#api });
+    this.#lastBusyMs = clock.monotonic();
     this.#room = new Room(options.capacity);
     this.#ledger = new Ledger({
       engine: options.engine,
@@ -85,12 +134,27 @@ class Agent {
     this.closed = this.#live();
   }
 
-  async drain(): Promise<void> {
+  async drain(ending: Ending = "drained"): Promise<void> {
+    this.#ending ??= ending;
+    if (!this.#draining.signal.aborted) void this.#boundDraining();
     this.#draining.abort(new Error("draining"));
     await this.closed;
   }
 
+  status(): AgentStatus {
+    const pool = this.#laid?.pool;
+    return {
+      controlPlane: this.#connection.contact,
+      ending: this.#ending,
+      running: this.#runs.size,
+      capacity: this.#options.capacity,
+      classes: this.#tokens?.classes ?? [],
+      pool: { containers: pool?.size ?? 0, waiting: pool?.waiting ?? 0, bytes: (pool?.size ?? 0) * waitingBytes },
+    };
+  }
+
   async stop(reason: string): Promise<void> {
+    this.#ending = "stopped";
     const hurry = this.#stopReason !== undefined;
     this.#stopReason ??= reason;
     if (hurry) this.#laid?.hurrying.abort(new Error(reason));
@@ -110,7 +174,9 @@ class Agent {
       await this.#proveSandboxes(context);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
       const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping)]);
+      const idle = this.#endWhenIdle();
       await this.#claim(context);
+      await idle;
       const closed = pool.close();
       while (this.#runs.size > 0) await Promise.all(this.#runs.values());
       this.#closing.abort(new Error("closing"));
@@ -150,6 +216,8 @@ class Agent {
       room: this.#room,
       waitMs: this.#options.claimWaitMs ?? defaultClaimWaitMs,
       onClaim: (claim) => this.#run(claim, context),
+      onAnswer: (answer) => this.#onAnswer(answer),
+      ...(this.#tokens ? { tokens: this.#tokens } : {}),
       clock,
       random: this.#random,
       newId,
@@ -158,21 +226,77 @@ class Agent {
     });
   }
 
-  #run(claim: Claim, context: TaskContext): void {
+  #onAnswer(answer: ClaimAnswer): void {
+    this.#connection.take(answer);
+    if (answer.result !== "reached") this.#emit({ type: "claim", result: answer.result });
+    const { refusedAtStartMs, refusedLaterMs } = { ...defaultPatience, ...this.#options.modes };
+    const patienceMs = this.#connection.everReached ? refusedLaterMs : refusedAtStartMs;
+    if (!this.#tokens || this.#connection.refusedMs < patienceMs) return;
+    this.#options.log.error({}, "the control plane keeps refusing all tokens: ending");
+    void this.drain("refused");
+  }
+
+  /** Never rejects. */
+  async #endWhenIdle(): Promise<void> {
+    const { modes, clock, log } = this.#options;
+    if (modes?.idleTimeoutMs === undefined) return;
+    const busy = () => this.#runs.size > 0;
+    const lastBusyMs = () => this.#lastBusyMs;
+    try {
+      await untilIdleFor(modes.idleTimeoutMs, { clock, busy, lastBusyMs, signal: this.#draining.signal });
+    } catch {
+      return;
+    }
+    log.info({ idleTimeoutMs: modes.idleTimeoutMs }, "no task for as long as it may be idle: ending");
+    void this.drain("done");
+  }
+
+  /** Never rejects. */
+  async #boundDraining(): Promise<void> {
+    const { modes, clock, log } = this.#options;
+    if (modes?.maxRunTimeMs === undefined) return;
+    try {
+      await clock.sleep(modes.maxRunTimeMs, this.#closing.signal);
+    } catch {
+      return;
+    }
+    log.warn({ maxRunTimeMs: modes.maxRunTimeMs }, "draining takes longer than a task may: cancelling what runs");
+    const ending = this.#ending;
+    void this.stop("the launch agent drained for longer than a task may run");
+    this.#ending = ending;
+  }
+
+  /** As the operator bounds it here. */
+  #bounded(claim: Claim): Claim {
+    const { work } = claim.task;
+    const maxRunTimeMs = Math.min(work.maxRunTimeMs, this.#options.modes?.maxRunTimeMs ?? work.maxRunTimeMs);
+    return { ...claim, task: { ...claim.task, work: { ...work, maxRunTimeMs } } };
+  }
+
+  #run(claimed: Claim, context: TaskContext): void {
+    const claim = this.#bounded(claimed);
     const { task } = claim;
+    const unguard = this.#options.guard?.(task);
     const { memoryBytes, cpus } = task.container.limits;
     const containers = Math.max(1, task.container.images.length);
     const place = this.#room.admit({ memoryBytes: memoryBytes * containers, cpus });
+    const claimedAt = context.clock.monotonic();
+    void place.admitted.then(() =>
+      this.#emit({ type: "admitted", taskId: task.id, waitedMs: context.clock.monotonic() - claimedAt }),
+    );
     const run = new TaskRun(claim, context);
     context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
     context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
     const done = run.run(place.admitted).finally(() => {
       this.#runs.delete(run);
+      this.#lastBusyMs = context.clock.monotonic();
+      unguard?.();
       place.release();
       this.#room.leavePlace();
       context.pool.lookAfter();
     });
     this.#runs.set(run, done);
+    if (this.#options.modes?.singleTask) void this.drain("done");
     // Claimed in the moment in which it was stopped.
     if (this.#stopReason !== undefined) run.cancel(this.#stopReason, { hurry: false });
   }
@@ -180,7 +304,8 @@ class Agent {
   #context(info: EngineInfo): TaskContext {
     this.#laid ??= layGround(this.#options, info);
     const { ground, pool } = this.#laid;
-    return { ...ground, api: this.#api, pool, onEvent: this.#options.onEvent ?? (() => {}) };
+    const { policy = {}, onEvent = () => {} } = this.#options;
+    return { ...ground, api: this.#api, pool, policy, onEvent };
   }
 
   #owns(labels: Readonly<Record<string, string>>): boolean {
@@ -212,5 +337,15 @@ class Agent {
     await settledWithin(this.#sweep(new AbortController().signal), 10_000, this.#options.clock);
   }
 
+  #emit(event: EventWithoutTime): void {
+    this.#options.onEvent?.({ ...event, atMs: this.#options.clock.monotonic() });
+  }
+
   readonly #random = (): number => (this.#options.random ?? Math.random)();
+}
+
+/** Few words, whatever a server answers: they become labels of metrics. */
+function kindOf({ status }: ApiFailure): string {
+  if (status === undefined) return "no-answer";
+  return status === 401 || status === 409 || status === 429 ? String(status) : `${Math.floor(status / 100)}xx`;
 }

@@ -1,63 +1,38 @@
-import { randomUUID } from "node:crypto";
-import { hostname } from "node:os";
-import pino from "pino";
-import { createDockerEngine, engineAddresses } from "../engine/docker/index.ts";
-import { systemClock } from "../lib/clock.ts";
-import { Secret } from "../lib/secret.ts";
-import { type LaunchAgent, startLaunchAgent } from "./index.ts";
-import { capacityOf, type Options, poolOf, readOptions, sandboxesOf } from "./options.ts";
+import { readArguments } from "./process/arguments.ts";
 
-const usageCode = 2;
-const engineCode = 3;
+declare const COFFERDAM_VERSION: string;
+const version = typeof COFFERDAM_VERSION === "string" ? COFFERDAM_VERSION : "0.1.0";
+const badUsage = 2;
 
-/** One `launch agent` process: settings from the environment, drained by the first signal, stopped by the second. */
+/** The launch agent's process. Each command loads what it needs: a health check is small. */
 async function main(): Promise<number> {
-  const read = readOptions(process.env);
-  if ("problems" in read) {
-    process.stderr.write(`launch agent: ${read.problems.join("\nlaunch agent: ")}\n`);
-    return usageCode;
-  }
-  try {
-    return await run(read.options);
-  } catch (error) {
-    process.stderr.write(`launch agent: ${error instanceof Error ? error.message : String(error)}\n`);
-    return engineCode;
-  }
-}
-
-async function run(options: Options): Promise<number> {
-  const [address] = engineAddresses({ dockerHost: options.DOCKER_HOST });
-  if (!address) throw new Error("no address of an engine: set DOCKER_HOST");
-  const engine = createDockerEngine({ address });
-  const engineInfo = await engine.info(new AbortController().signal);
-  const agent = startLaunchAgent({
-    api: { baseUrl: options.CIRCLECI_RUNNER_API_URL, token: new Secret(options.CIRCLECI_RUNNER_API_AUTH_TOKEN) },
-    engine,
-    engineInfo,
-    name: options.CIRCLECI_RUNNER_NAME,
-    hostname: hostname(),
-    version: "0.1.0",
-    capacity: capacityOf(options, engineInfo),
-    pool: poolOf(options, engineInfo),
-    sandboxes: sandboxesOf(options, engineInfo),
-    taskAgentImage: options.COFFERDAM_TASK_AGENT_IMAGE,
-    clock: systemClock,
-    newId: randomUUID,
-    log: pino({ level: options.CIRCLECI_RUNNER_LOGGING_LEVEL }),
-  });
-  obeySignals(agent);
-  await agent.closed;
-  return 0;
-}
-
-/** First: finish what runs. Second: cancel it. Third: at once. */
-function obeySignals(agent: LaunchAgent): void {
-  let count = 0;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.on(signal, () => {
-      count++;
-      void (count === 1 ? agent.drain() : agent.stop(`the launch agent was stopped (${signal})`));
-    });
+  const command = readArguments(process.argv.slice(2));
+  const { stdout, stderr, env } = process;
+  switch (command.kind) {
+    case "bad":
+      stderr.write(`launch agent: ${command.problem}; see --help\n`);
+      return badUsage;
+    case "version":
+      stdout.write(`${version}\n`);
+      return 0;
+    case "help":
+      stdout.write((await import("./settings/help.ts")).helpText());
+      return 0;
+    case "health": {
+      const { askHealth } = await import("./health/ask.ts");
+      const { ok, said } = await askHealth(env["COFFERDAM_HEALTH_ADDRESS"] || ":7623", command.what);
+      (ok ? stdout : stderr).write(said);
+      return ok ? 0 : 1;
+    }
+    default: {
+      const { runProgram } = await import("./process/program.ts");
+      return await runProgram(command, {
+        environment: env,
+        signals: process,
+        version,
+        tell: (text) => stderr.write(text),
+      });
+    }
   }
 }
 

@@ -1,51 +1,28 @@
 import { expect, test } from "vitest";
-import { capacityOf, readOptions } from "./options.ts";
+import { capacityOf, Options } from "./options.ts";
 
-const needed = {
-  CIRCLECI_RUNNER_API_URL: "https://control.example",
-  CIRCLECI_RUNNER_API_AUTH_TOKEN: "very-secret",
-  CIRCLECI_RUNNER_NAME: "runner 1",
-};
+const gibibyte = 1024 ** 3;
 
-function options(environment: Record<string, string>) {
-  const read = readOptions(environment);
-  if ("problems" in read) throw new Error(read.problems.join("\n"));
-  return read.options;
+function options(given: Record<string, string> = {}): Options {
+  return Options.parse({ CIRCLECI_RUNNER_API_URL: "https://control.example", ...given });
 }
 
-test("takes the names of both generations, the newer one first", () => {
-  const old = {
-    LAUNCH_AGENT_API_URL: "https://old.example",
-    LAUNCH_AGENT_API_AUTH_TOKEN: "old",
-    LAUNCH_AGENT_RUNNER_NAME: "old",
-  };
-
-  expect(options(old)).toMatchObject({ CIRCLECI_RUNNER_API_URL: "https://old.example", CIRCLECI_RUNNER_NAME: "old" });
-  expect(options({ ...old, ...needed })).toMatchObject(needed);
-});
-
-test("says everything that is wrong at once, and repeats no secret", () => {
-  const read = readOptions({
-    CIRCLECI_RUNNER_API_URL: "nowhere",
-    CIRCLECI_RUNNER_API_AUTH_TOKEN: "very-secret",
-    CIRCLECI_RUNNER_NAME: "a/b",
-  });
-
-  expect(read).toEqual({
-    problems: [
-      expect.stringContaining("CIRCLECI_RUNNER_API_URL: "),
-      expect.stringContaining("CIRCLECI_RUNNER_NAME: must contain only"),
-    ],
-  });
-  expect(JSON.stringify(read)).not.toContain("very-secret");
-  expect(readOptions({})).toMatchObject({
-    problems: expect.arrayContaining(["CIRCLECI_RUNNER_API_AUTH_TOKEN: is not set"]),
-  });
-});
-
 test("hands out the host, but for what it needs itself", () => {
-  const host = { cpus: 8, memoryBytes: 16 * 1024 ** 3 };
+  const host = { cpus: 8, memoryBytes: 16 * gibibyte };
 
-  expect(capacityOf(options(needed), host)).toEqual({ tasks: 8, memoryBytes: 15 * 1024 ** 3, cpus: 8 });
-  expect(capacityOf(options({ ...needed, COFFERDAM_MAX_TASKS: "2" }), host)).toMatchObject({ tasks: 2 });
+  expect(capacityOf(options(), host)).toEqual({ tasks: 8, memoryBytes: 15 * gibibyte, cpus: 8 });
+  expect(capacityOf(options({ CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS: "20" }), host)).toMatchObject({ tasks: 20 });
+});
+
+test("takes no more tasks than there are gigabytes, and one at least", () => {
+  expect(capacityOf(options(), { cpus: 64, memoryBytes: 4.5 * gibibyte })).toMatchObject({ tasks: 3 });
+  expect(capacityOf(options({ COFFERDAM_CPUS: "0.5" }), { cpus: 1, memoryBytes: gibibyte })).toMatchObject({
+    tasks: 1,
+  });
+});
+
+test("takes one task at a time where one is all that it runs", () => {
+  const single = options({ CIRCLECI_RUNNER_MODE: "single-task", CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS: "5" });
+
+  expect(capacityOf(single, { cpus: 8, memoryBytes: 16 * gibibyte })).toMatchObject({ tasks: 1 });
 });

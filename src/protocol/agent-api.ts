@@ -9,6 +9,8 @@ import { Task } from "./task.ts";
  * older attempt is answered 409 `stale-attempt` everywhere, an unknown one 401.
  */
 export const agentApi = {
+  /** GET, with the token of a class: ClassOfToken. */
+  class: "/api/agent/v1/class",
   claim: "/api/v3/runner/claim",
   unclaim: "/api/v3/runner/unclaim",
   taskConfig: "/api/v2/task/config",
@@ -66,8 +68,14 @@ export const ClaimRequest = z.object({
   session: SessionId.optional(),
   /** How long the server may hold the call while there is no task. */
   wait_ms: z.int().min(0).max(60_000).default(0),
+  /** Tokens of further classes, beside the call's own: the task that has waited longest in any of them is handed out. */
+  more_tokens: z.array(z.string().min(1).max(512)).max(100).optional(),
 });
 export type ClaimRequest = z.infer<typeof ClaimRequest>;
+
+/** Which class a token claims tasks of. */
+export const ClassOfToken = z.object({ resource_class: z.string() });
+export type ClassOfToken = z.infer<typeof ClassOfToken>;
 
 export const ClaimResponse = z.object({
   task_token: z.string(),

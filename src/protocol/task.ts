@@ -86,6 +86,9 @@ export const ContainerSpec = z.object({
   allowedImages: z.array(z.string().min(1).max(500)).max(500).optional(),
   /** As the config has it; `~` is the home of the image's user. */
   workingDirectory: z.string(),
+  /** What no task gets. They have names only so that a control plane that asks for them is refused in words. */
+  privileged: z.boolean().optional(),
+  mounts: z.array(z.unknown()).optional(),
 });
 export type ContainerSpec = z.infer<typeof ContainerSpec>;
 

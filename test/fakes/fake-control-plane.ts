@@ -35,6 +35,8 @@ export type Fault = (call: {
 /** The far side of the launch agent's HTTP, in memory, over a real socket. Obeys tests in how it fails. */
 export class FakeControlPlane {
   readonly classToken = "class-token";
+  /** Names of classes, by their tokens. A test may take one away. */
+  readonly classes = new Map([[this.classToken, "ns/class"]]);
   readonly tasks = new Map<string, FakeTask>();
   readonly blobs = new Map<string, Buffer>();
   readonly claims: { claimId: string; name: string }[] = [];
@@ -108,14 +110,21 @@ export class FakeControlPlane {
     const method = request.method ?? "GET";
     this.calls.push(`${method} ${url.pathname}${url.search}`);
     if (this.fault?.({ method, path: url.pathname, query: url.searchParams, response })) return;
-    if (url.pathname === agentApi.claim) await this.#claim(request, response);
+    if (url.pathname === agentApi.class) this.#class(request, response);
+    else if (url.pathname === agentApi.claim) await this.#claim(request, response);
     else if (url.pathname === agentApi.unclaim) await this.#unclaim(request, response);
     else await this.#task(request, response, url);
     this.#notify();
   }
 
+  #class(request: IncomingMessage, response: ServerResponse): void {
+    const resource_class = this.classes.get(bearer(request));
+    if (resource_class === undefined) return refuse(response, 401, "unauthorized");
+    answer(response, 200, { resource_class });
+  }
+
   async #claim(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (bearer(request) !== this.classToken) return refuse(response, 401, "unauthorized");
+    if (!this.classes.has(bearer(request))) return refuse(response, 401, "unauthorized");
     const { claim_id, name, wait_ms } = JSON.parse((await read(request)).toString()) as {
       claim_id: string;
       name: string;

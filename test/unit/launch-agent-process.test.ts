@@ -22,7 +22,6 @@ test("says which settings are missing, and exits with 2", async () => {
 
   expect(code).toBe(2);
   expect(stderr).toContain("CIRCLECI_RUNNER_API_URL: is not set");
-  expect(stderr).toContain("CIRCLECI_RUNNER_NAME: is not set");
   expect(stderr).not.toContain("very-secret-token");
 });
 

@@ -1,5 +1,5 @@
+import { suggestion } from "../../lib/nearest.ts";
 import type { Requirement as CompiledRequirement } from "../compiled.ts";
-import { suggestion } from "../diagnostics/nearest.ts";
 import type { Instance, Requirement } from "../expand/invocation.ts";
 import { report } from "../expand/pass.ts";
 import type { Workflow } from "../expand/workflow.ts";

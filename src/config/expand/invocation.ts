@@ -1,5 +1,5 @@
+import { suggestion } from "../../lib/nearest.ts";
 import type { CompiledJob, JobType, RequireStatus } from "../compiled.ts";
-import { suggestion } from "../diagnostics/nearest.ts";
 import type { Place } from "../diagnostics/source.ts";
 import { type Entry, isNull, isText, type MapNode, type Node, plain } from "../parse/node.ts";
 import { jobTypes, typeOf } from "../schema/job.ts";

@@ -1,5 +1,5 @@
+import { suggestion } from "../../lib/nearest.ts";
 import type { DiagnosticCode } from "../diagnostics/codes.ts";
-import { suggestion } from "../diagnostics/nearest.ts";
 import type { Place } from "../diagnostics/source.ts";
 import type { Node } from "../parse/node.ts";
 import { builtinSteps } from "../schema/steps.ts";

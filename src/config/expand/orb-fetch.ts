@@ -1,4 +1,4 @@
-import { suggestion } from "../diagnostics/nearest.ts";
+import { suggestion } from "../../lib/nearest.ts";
 import type { Finding } from "../diagnostics/reporter.ts";
 import { type Place, Source } from "../diagnostics/source.ts";
 import type { OrbAnswer, OrbReference, OrbSource } from "../orb-source.ts";

@@ -1,4 +1,4 @@
-import { suggestion } from "../diagnostics/nearest.ts";
+import { suggestion } from "../../lib/nearest.ts";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import { type MapNode, type Node, plain, type Scalar } from "../parse/node.ts";
 import { pipelineValues } from "../pipeline-values.ts";

@@ -1,5 +1,5 @@
+import { suggestion } from "../../lib/nearest.ts";
 import type { DiagnosticCode } from "../diagnostics/codes.ts";
-import { suggestion } from "../diagnostics/nearest.ts";
 import type { Reporter } from "../diagnostics/reporter.ts";
 import type { Place } from "../diagnostics/source.ts";
 import { isText, type MapNode, type Node } from "../parse/node.ts";

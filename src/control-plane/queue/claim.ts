@@ -17,12 +17,14 @@ import { expectSession, showLife } from "./sessions.ts";
 
 export interface Claimed {
   task: Task;
+  /** The class that it was queued for. */
+  queue: string;
   token: Secret;
 }
 
 export interface ClaimOptions {
-  /** The class, whose tasks are in the queue of its name. */
-  queue: string;
+  /** The classes, whose tasks are in the queues of their names. */
+  queues: readonly string[];
   request: ClaimRequest;
   /** Aborts when the caller has gone. */
   signal: AbortSignal;
@@ -35,19 +37,20 @@ export async function claim(
   options: ClaimOptions,
 ): Promise<Claimed | undefined> {
   const { name, session, wait_ms: waitMs } = options.request;
-  using question = context.notifier.listen(topics.agent(options.queue, name));
-  await showLife(context, { queue: options.queue, name }, session);
+  using stack = new DisposableStack();
+  const questions = options.queues.map((queue) => stack.use(context.notifier.listen(topics.agent(queue, name))));
+  for (const queue of options.queues) await showLife(context, { queue, name }, session);
   const first = await tryClaim(context, options);
   if (first || waitMs === 0) return first;
   using wait = new Wait(context, waitMs, options.signal);
-  wait.endAt(question);
+  for (const question of questions) wait.endAt(question);
   const { signal } = wait;
   for (;;) {
-    const worthLooking = await waiters.wait(options.queue, signal);
+    const worthLooking = await waiters.wait(options.queues, signal);
     if (!worthLooking) return undefined;
     if (options.signal.aborted) {
       // It was meant for somebody who has gone: the next one gets it.
-      waiters.wake(options.queue);
+      for (const queue of options.queues) waiters.wake(queue);
       return undefined;
     }
     const claimed = await tryClaim(context, options);
@@ -78,13 +81,13 @@ class Wait implements Disposable {
   }
 }
 
-async function tryClaim(context: Context, { queue, request }: ClaimOptions): Promise<Claimed | undefined> {
+async function tryClaim(context: Context, { queues, request }: ClaimOptions): Promise<Claimed | undefined> {
   return await context.store.transaction(async (unit) => {
-    await expectSession(unit, { queue, name: request.name }, request.session);
+    for (const queue of queues) await expectSession(unit, { queue, name: request.name }, request.session);
     const session = request.session ?? null;
-    const again = await repeatedClaim(unit, queue, request);
+    const again = await repeatedClaim(unit, queues, request);
     if (again) return await handOut(unit, again, session);
-    const task = await takeOldestQueued(unit, queue);
+    const task = await takeOldestQueued(unit, queues);
     if (!task) return undefined;
     const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;
     await applyEvent(context, unit, task.pipeline_id, event);
@@ -98,24 +101,28 @@ async function tryClaim(context: Context, { queue, request }: ClaimOptions): Pro
   });
 }
 
-async function repeatedClaim(unit: Unit, queue: string, request: ClaimRequest): Promise<Row<"task"> | undefined> {
+async function repeatedClaim(
+  unit: Unit,
+  queues: readonly string[],
+  request: ClaimRequest,
+): Promise<Row<"task"> | undefined> {
   if (request.claim_id === undefined) return undefined;
   // The first answer may still be on its way, from another process.
-  await unit.lock(topics.agent(queue, request.name));
-  return await taskOfClaim(unit.db, { queue, agent: request.name, claimId: request.claim_id });
+  for (const queue of queues.toSorted()) await unit.lock(topics.agent(queue, request.name));
+  return await taskOfClaim(unit.db, { queues, agent: request.name, claimId: request.claim_id });
 }
 
 /** With a token of its own for each answer: they are kept hashed, so that an earlier one cannot be said again. */
 export async function handOut(
   unit: Unit,
-  { id, attempt }: Row<"task">,
+  { id, attempt, queue }: Row<"task">,
   session: string | null,
 ): Promise<Claimed | undefined> {
   const task = await taskDocument(unit, id);
   if (!task) return undefined;
   const { token, hash } = newToken();
   await insertTaskToken(unit.db, { hash, task_id: id, attempt, session });
-  return { task, token };
+  return { task, token, queue };
 }
 
 /** What an agent has to know of a task; undefined when there is no such task. */

@@ -24,24 +24,23 @@ export class QueueWaiters {
     return [...this.#waiters.keys()];
   }
 
-  /** Resolves true when it is worth to look again, false when the signal aborted. */
-  wait(queue: string, signal: AbortSignal): Promise<boolean> {
+  /** Resolves true when it is worth to look again in one of the queues, false when the signal aborted. */
+  wait(queues: readonly string[], signal: AbortSignal): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     if (signal.aborted) return Promise.resolve(false);
-    const waiter: Waiter = {
-      wake: () => {
-        signal.removeEventListener("abort", giveUp);
-        resolve(true);
-      },
+    const end = (woken: boolean): void => {
+      signal.removeEventListener("abort", giveUp);
+      for (const queue of queues) this.#remove(queue, waiter);
+      resolve(woken);
     };
-    const giveUp = (): void => {
-      this.#remove(queue, waiter);
-      resolve(false);
-    };
+    const giveUp = (): void => end(false);
+    const waiter: Waiter = { wake: () => end(true) };
     signal.addEventListener("abort", giveUp, { once: true });
-    const waiters = this.#waiters.get(queue) ?? [];
-    this.#waiters.set(queue, waiters);
-    waiters.push(waiter);
+    for (const queue of queues) {
+      const waiters = this.#waiters.get(queue) ?? [];
+      this.#waiters.set(queue, waiters);
+      waiters.push(waiter);
+    }
     return promise;
   }
 

@@ -19,13 +19,19 @@ export async function lockTask(
   return await findTask(unit.db, id);
 }
 
-/** The task that has waited longest in a queue, of those that nobody else is taking right now. For the transaction that claims it. */
-export async function takeOldestQueued({ db, hasRowLocks }: Unit, queue: string): Promise<Row<"task"> | undefined> {
+/**
+ * The task that has waited longest in any of these queues, of those that nobody else is taking right now. For the transaction that claims
+ * it.
+ */
+export async function takeOldestQueued(
+  { db, hasRowLocks }: Unit,
+  queues: readonly string[],
+): Promise<Row<"task"> | undefined> {
   return await db
     .selectFrom("task")
     .selectAll()
     .where("status", "=", "queued")
-    .where("queue", "=", queue)
+    .where("queue", "in", queues)
     .orderBy("queue_order")
     .limit(1)
     .$if(hasRowLocks, (query) => query.forUpdate().skipLocked())
@@ -35,13 +41,13 @@ export async function takeOldestQueued({ db, hasRowLocks }: Unit, queue: string)
 /** The running task that an agent got for this very claim before. */
 export async function taskOfClaim(
   db: Db,
-  claim: { queue: string; agent: string; claimId: string },
+  claim: { queues: readonly string[]; agent: string; claimId: string },
 ): Promise<Row<"task"> | undefined> {
   return await db
     .selectFrom("task")
     .selectAll()
     .where("claim_id", "=", claim.claimId)
-    .where("queue", "=", claim.queue)
+    .where("queue", "in", claim.queues)
     .where("agent", "=", claim.agent)
     .where("status", "=", "running")
     .executeTakeFirst();

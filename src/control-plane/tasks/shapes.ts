@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseDuration } from "./duration.ts";
+import { parseDuration } from "../../lib/duration.ts";
 
 /** YAML writes numbers and booleans where a text is meant. */
 export const Text = z.union([z.string(), z.number(), z.boolean()]).transform(String);

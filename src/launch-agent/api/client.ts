@@ -4,6 +4,7 @@ import {
   agentApi,
   type ClaimRequest,
   ClaimResponse,
+  ClassOfToken,
   framesMediaType,
   HeartbeatResponse,
   RecordsResponse,
@@ -17,13 +18,16 @@ import { withRetries } from "./retry.ts";
 
 export interface ApiOptions {
   address: ApiAddress;
-  /** Of the resource class: claims tasks. */
+  /** Of the resource class: claims tasks where a claim comes with no tokens of its own. */
   token: Secret;
   version: string;
   clock: Clock;
   random: () => number;
   /** Longest wait for an answer, beyond what a long poll asked for. */
   timeoutMs: number;
+  /** For metrics: calls that failed, and records that were stored. */
+  onFailure?: (failure: ApiFailure) => void;
+  onPosted?: (lane: Lane, bytes: number) => void;
 }
 
 export interface Claim {
@@ -32,6 +36,8 @@ export interface Claim {
   token: Secret;
   leaseMs: number;
   warning?: string;
+  /** The class that the task was queued for. */
+  resourceClass: string;
 }
 
 /** `gap`: the post did not follow on what is stored. Either way `acked` is the number of the last stored record. */
@@ -46,13 +52,25 @@ export class AgentApi {
 
   constructor(options: ApiOptions) {
     this.#options = options;
-    this.#http = new Http(options.address, `cofferdam-launch-agent/${options.version}`);
+    this.#http = new Http(options.address, `cofferdam-launch-agent/${options.version}`, options.onFailure);
   }
 
-  /** The next task of the class; undefined when there was none within `wait_ms`. One try: the claim loop backs off. */
-  async claim(request: ClaimRequest, signal: AbortSignal): Promise<Claim | undefined> {
+  /** The class that a token claims tasks of. One try. */
+  async classOf(token: Secret, signal: AbortSignal): Promise<ClassOfToken> {
+    const { timeoutMs } = this.#options;
+    const { text } = await this.#http.text({ method: "GET", path: agentApi.class, token, timeoutMs, signal }, [200]);
+    return parseAnswer(ClassOfToken, text, `GET ${agentApi.class}`);
+  }
+
+  /**
+   * The next task of the class, or of any of the classes that `tokens` are of; undefined when there was none within `wait_ms`. One try:
+   * the claim loop backs off.
+   */
+  async claim(request: ClaimRequest, signal: AbortSignal, tokens: readonly Secret[] = []): Promise<Claim | undefined> {
+    const [token = this.#options.token, ...others] = tokens;
+    const more = others.length === 0 ? {} : { more_tokens: others.map((other) => other.reveal()) };
     const { status, text } = await this.#http.text(
-      this.#post(agentApi.claim, request, { token: this.#options.token, signal, waitMs: request.wait_ms }),
+      this.#post(agentApi.claim, { ...request, ...more }, { token, signal, waitMs: request.wait_ms }),
       [200, 204],
     );
     if (status === 204) return undefined;
@@ -61,6 +79,7 @@ export class AgentApi {
       task: answer.task,
       token: new Secret(answer.task_token),
       leaseMs: answer.lease_ms,
+      resourceClass: answer.resource_class,
       ...(answer.warning ? { warning: answer.warning } : {}),
     };
   }
@@ -108,7 +127,9 @@ export class AgentApi {
     };
     return await this.#retry(options, async () => {
       const { status, text } = await this.#http.text(call, [200, 409]);
-      return parseRecordsAnswer(status, text);
+      const answer = parseRecordsAnswer(status, text);
+      if (!answer.gap) this.#options.onPosted?.(post.lane, post.frames.byteLength);
+      return answer;
     });
   }
 

@@ -20,6 +20,11 @@ export class ApiFailure extends Error {
     return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
   }
 
+  /** The token itself is refused: another try with it is worth nothing until somebody has changed something. */
+  get refusesToken(): boolean {
+    return this.status === 401 || this.status === 403;
+  }
+
   /** The token is void: another attempt runs, or the task is over. Nobody listens to this one any more. */
   get fenced(): boolean {
     return this.status === 401 || (this.status === 409 && this.code === "stale-attempt");

@@ -1,15 +1,19 @@
 import type { Readable } from "node:stream";
-import { Pool } from "undici";
+import { type Dispatcher, Pool } from "undici";
 import type { z } from "zod";
 import type { Secret } from "../../lib/secret.ts";
 import { ApiError } from "../../protocol/agent-api.ts";
+import { connectTimeoutMs, keepAliveMs } from "./connection.ts";
 import { startDeadline } from "./deadline.ts";
 import { ApiFailure } from "./failure.ts";
+import { connectionInWords } from "./words.ts";
 
 export interface ApiAddress {
   /** `https://host[:port][/prefix]`; with `socketPath` its host is only a name. */
   baseUrl: string;
   socketPath?: string;
+  /** Through a proxy, or with authorities of its own. Closed with the API. */
+  connection?: Dispatcher | undefined;
 }
 
 export interface Call {
@@ -36,20 +40,26 @@ const quoteChars = 200;
 
 /** HTTP as this agent needs it. Every call has a deadline; what fails is an ApiFailure, or the caller's own abort. */
 export class Http {
-  readonly #pool: Pool;
+  readonly #connection: Dispatcher;
+  readonly #origin: string;
   readonly #prefix: string;
   readonly #userAgent: string;
+  readonly #onFailure: ((failure: ApiFailure) => void) | undefined;
 
-  constructor(address: ApiAddress, userAgent: string) {
+  constructor(address: ApiAddress, userAgent: string, onFailure?: (failure: ApiFailure) => void) {
+    this.#onFailure = onFailure;
     const url = new URL(address.baseUrl);
     this.#prefix = url.pathname.replace(/\/+$/, "");
     this.#userAgent = userAgent;
+    this.#origin = url.origin;
     // One connection a call under way: a long poll must not stand before anything else.
-    this.#pool = new Pool(url.origin, {
-      pipelining: 1,
-      keepAliveTimeout: 20_000,
-      connect: { timeout: 10_000, ...(address.socketPath ? { socketPath: address.socketPath } : {}) },
-    });
+    this.#connection =
+      address.connection ??
+      new Pool(url.origin, {
+        pipelining: 1,
+        keepAliveTimeout: keepAliveMs,
+        connect: { timeout: connectTimeoutMs, ...(address.socketPath ? { socketPath: address.socketPath } : {}) },
+      });
   }
 
   /** Any status; the body is the caller's to read or to discard. */
@@ -61,7 +71,8 @@ export class Http {
     };
     if (call.contentType) headers["content-type"] = call.contentType;
     try {
-      const answer = await this.#pool.request({
+      const answer = await this.#connection.request({
+        origin: this.#origin,
         method: call.method,
         path: `${this.#prefix}${call.path}${query}`,
         headers,
@@ -77,7 +88,7 @@ export class Http {
       };
     } catch (cause) {
       if (call.signal.aborted) throw call.signal.reason;
-      throw noAnswer(call, cause);
+      throw this.#failed(noAnswer(call, cause));
     }
   }
 
@@ -87,18 +98,23 @@ export class Http {
     try {
       const answer = await this.open({ ...call, signal: deadline.signal });
       const text = await readText(answer.body);
-      if (!expect.includes(answer.status)) throw refusal(call, answer, text);
+      if (!expect.includes(answer.status)) throw this.#failed(refusal(call, answer, text));
       return { status: answer.status, text };
     } catch (error) {
       call.signal.throwIfAborted();
-      throw error instanceof ApiFailure ? error : noAnswer(call, error);
+      throw error instanceof ApiFailure ? error : this.#failed(noAnswer(call, error));
     } finally {
       deadline.clear();
     }
   }
 
+  #failed(failure: ApiFailure): ApiFailure {
+    this.#onFailure?.(failure);
+    return failure;
+  }
+
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    await this.#connection.destroy();
   }
 }
 
@@ -131,8 +147,10 @@ export function parseAnswer<S extends z.ZodType>(schema: S, text: string, what: 
 
 function refusal(call: Call, answer: Answer, text: string): ApiFailure {
   const said = parseError(text);
-  const retryAfterMs = retryAfter(answer.header("retry-after"));
-  return new ApiFailure(`${call.method} ${call.path}: ${answer.status} ${said?.message ?? quote(text)}`, {
+  const retryAfterMs = retryAfter(answer.header("retry-after"), answer.header("date"));
+  const to =
+    answer.status >= 300 && answer.status < 400 ? ` It sends to ${quote(answer.header("location") ?? "")}.` : "";
+  return new ApiFailure(`${call.method} ${call.path}: ${answer.status} ${said?.message ?? quote(text)}${to}`, {
     status: answer.status,
     code: said?.code ?? "unknown",
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
@@ -140,8 +158,7 @@ function refusal(call: Call, answer: Answer, text: string): ApiFailure {
 }
 
 function noAnswer(call: Call, cause: unknown): ApiFailure {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new ApiFailure(`${call.method} ${call.path}: no answer from the control plane: ${why}`, {
+  return new ApiFailure(`${call.method} ${call.path}: no answer from the control plane: ${connectionInWords(cause)}`, {
     code: "no-answer",
     cause,
   });
@@ -166,11 +183,12 @@ function parseError(text: string): ApiError | undefined {
   }
 }
 
-/** Whole seconds; a date is taken as no word at all. */
-function retryAfter(header: string | undefined): number | undefined {
+/** Seconds, or a date, which is compared with the server's own. */
+function retryAfter(header: string | undefined, date: string | undefined): number | undefined {
   if (!header) return undefined;
   const seconds = Number(header);
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.parse(date ?? "");
+  return ms >= 0 ? ms : undefined;
 }
 
 function headerText(value: string | string[] | undefined): string | undefined {

@@ -7,7 +7,7 @@ import { ApiFailure } from "../api/failure.ts";
 import { Room } from "./capacity.ts";
 import { claimTasks } from "./loop.ts";
 
-const claim: Claim = { task: aTask(), token: new Secret("t"), leaseMs: 30_000 };
+const claim: Claim = { task: aTask(), token: new Secret("t"), leaseMs: 30_000, resourceClass: "ns/class" };
 
 /** Each answer is given once; after the last one the loop is drained. */
 async function claimWith(answers: (Claim | undefined | Error)[]) {

@@ -1,18 +1,24 @@
 import type { Clock } from "../../lib/clock.ts";
+import type { ClaimRequest } from "../../protocol/agent-api.ts";
 import type { AgentApi, Claim } from "../api/client.ts";
 import { ApiFailure } from "../api/failure.ts";
 import { retryPauseMs } from "../api/retry.ts";
 import { errorFacts, type Log } from "../log.ts";
 import type { Room } from "./capacity.ts";
+import type { ClaimTokens } from "./tokens.ts";
 
 export interface ClaimLoopOptions {
   api: Pick<AgentApi, "claim">;
+  /** The API's own token when not given. */
+  tokens?: ClaimTokens;
   agent: { name: string; hostname: string; version: string };
   room: Room;
   /** How long the server may hold a claim. */
   waitMs: number;
   /** Owns the task and its place from here on, and gives the place back. */
   onClaim: (claim: Claim) => void;
+  /** After every answer, and every try that got none; `reached`: it has answered, and now holds the claim. */
+  onAnswer?: (answer: ClaimAnswer) => void;
   clock: Clock;
   random: () => number;
   newId: () => string;
@@ -21,8 +27,14 @@ export interface ClaimLoopOptions {
   signal: AbortSignal;
 }
 
+export type ClaimAnswer = { result: "reached" | "task" | "none" } | { result: "failed" | "refused"; message: string };
+
+/** The same complaint is written down this often. */
+const complainMs = 60_000;
 /** A server that answers at once that there is nothing is asked this often. */
 const paceMs = 1_000;
+const firstPaceMs = 5_000;
+const longestPaceMs = 60_000;
 
 /** Claims tasks while there is room, one call at a time, until the signal fires. Never rejects. */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
@@ -41,28 +53,71 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
 
 /** One claim under one id until it is answered: a task whose answer was lost is handed out again, to us. */
 async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
-  const { api, agent, clock, signal, log } = options;
+  const { agent, clock, signal, log } = options;
   const request = { ...agent, claim_id: options.newId(), wait_ms: options.waitMs };
+  const complaints = new Complaints(options);
   for (let failures = 0; !signal.aborted; failures++) {
     const askedAt = clock.monotonic();
     try {
-      const claim = await api.claim(request, signal);
+      const claim = await askOnce(request, options);
+      complaints.end();
+      options.onAnswer?.({ result: claim ? "task" : "none" });
       if (claim?.warning) log.warn({ warning: claim.warning }, "the control plane warns");
       if (!claim) await rest(options, Math.min(paceMs, options.waitMs) - (clock.monotonic() - askedAt));
       return claim;
     } catch (error) {
       if (signal.aborted) return undefined;
-      const retryAfterMs = error instanceof ApiFailure ? error.retryAfterMs : undefined;
-      log.warn({ failures: failures + 1, ...errorFacts(error) }, "claiming failed, trying again");
-      await rest(options, Math.max(retryPauseMs(failures, retryAfterMs, options.random), paceAfter(error)));
+      complaints.tell(error, failures + 1);
+      await onFailure(error, failures, options);
     }
   }
   return undefined;
 }
 
-/** What will not pass by itself (a wrong token, say) is asked about slowly. */
-function paceAfter(error: unknown): number {
-  return error instanceof ApiFailure && !error.retryable ? 5_000 : 0;
+async function askOnce(request: ClaimRequest, options: ClaimLoopOptions): Promise<Claim | undefined> {
+  const { api, tokens, signal } = options;
+  const usable = await tokens?.usable(signal);
+  if (usable) options.onAnswer?.({ result: "reached" });
+  return await api.claim(request, signal, usable);
+}
+
+async function onFailure(error: unknown, failures: number, options: ClaimLoopOptions): Promise<void> {
+  const { tokens, random } = options;
+  const failure = error instanceof ApiFailure ? error : undefined;
+  tokens?.doubt();
+  options.onAnswer?.({ result: failure?.refusesToken ? "refused" : "failed", message: errorFacts(error).error });
+  const pauseMs = retryPauseMs(failures, failure?.retryAfterMs, random);
+  await rest(options, Math.max(pauseMs, paceAfter(error, failures) * (0.5 + random() / 2)));
+}
+
+/** What will not pass by itself (a wrong token, say) is asked about more and more slowly. */
+function paceAfter(error: unknown, failures: number): number {
+  const passes = !(error instanceof ApiFailure) || error.retryable;
+  return passes ? 0 : Math.min(longestPaceMs, firstPaceMs * 2 ** failures);
+}
+
+/** A control plane that is away for hours is worth a line a minute, not one a try. */
+class Complaints {
+  readonly #options: ClaimLoopOptions;
+  #last: { message: string; atMs: number } | undefined;
+
+  constructor(options: ClaimLoopOptions) {
+    this.#options = options;
+  }
+
+  tell(error: unknown, failures: number): void {
+    const { clock, log } = this.#options;
+    const facts = errorFacts(error);
+    const atMs = clock.monotonic();
+    if (this.#last?.message === facts.error && atMs - this.#last.atMs < complainMs) return;
+    this.#last = { message: facts.error, atMs };
+    log.warn({ failures, ...facts }, "claiming failed, trying again");
+  }
+
+  end(): void {
+    if (this.#last) this.#options.log.info({}, "the control plane answers again");
+    this.#last = undefined;
+  }
 }
 
 async function rest(options: ClaimLoopOptions, ms: number): Promise<void> {

@@ -1,4 +1,5 @@
 import type { AgentApi } from "../api/client.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { SandboxedGround } from "../sandbox/enter.ts";
 
@@ -6,6 +7,7 @@ import type { SandboxedGround } from "../sandbox/enter.ts";
 export interface TaskContext extends SandboxedGround {
   api: AgentApi;
   pool: Pool;
+  policy: Policy;
   onEvent: (event: AgentEvent) => void;
 }
 
@@ -20,4 +22,16 @@ export type AgentEvent =
     }
   /** The engine does not answer, or has closed the door: every task here is about to end. */
   | { type: "engine-lost"; message: string; atMs: number }
-  | { type: "ended"; taskId: string; attempt: number; atMs: number; end: string; message?: string };
+  | { type: "ended"; taskId: string; attempt: number; atMs: number; end: string; message?: string }
+  /** The control plane's answer to a claim, or that there was none. */
+  | { type: "claim"; result: "task" | "none" | "failed" | "refused"; atMs: number }
+  /** A claimed task waited so long until there was room for it. */
+  | { type: "admitted"; taskId: string; waitedMs: number; atMs: number }
+  /** How long a start of a container waited for its turn. */
+  | { type: "gate"; waitedMs: number; atMs: number }
+  /** Objects of dead agents that were found on the engine. */
+  | { type: "leaks"; count: number; atMs: number }
+  /** Bytes of a task's records that the control plane has stored. */
+  | { type: "output"; bytes: number; atMs: number }
+  /** A call to the control plane that did not work: `no-answer`, or the status in words of `4xx`. */
+  | { type: "api-failed"; kind: string; atMs: number };

@@ -37,7 +37,7 @@ async function keep(answers: Answer[], repeat: Answer = fine) {
         return answer;
       },
     },
-    claim: { task: aTask(), token: new Secret("t"), leaseMs: 30_000 },
+    claim: { task: aTask(), token: new Secret("t"), leaseMs: 30_000, resourceClass: "ns/class" },
     clock,
     random: () => 1,
     signal: over.signal,

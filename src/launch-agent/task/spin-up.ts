@@ -4,6 +4,7 @@ import type { ImageSpec, Task } from "../../protocol/task.ts";
 import { ensureTaskImage } from "../images/task-image.ts";
 import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
+import { refusalOf } from "../policy/policy.ts";
 import type { LaunchLane } from "../relay/launch-lane.ts";
 import type { TaskContext } from "./context.ts";
 import { ConfigFault } from "./end.ts";
@@ -19,11 +20,13 @@ export interface SpunUp extends TaskPlan {
 export async function spinUp(
   task: Task,
   context: TaskContext,
-  options: { lane: LaunchLane; signal: AbortSignal },
+  options: { lane: LaunchLane; resourceClass: string; signal: AbortSignal },
 ): Promise<SpunUp> {
   const { lane, signal } = options;
   lane.stepStarted(spinUpStep, "Spin up environment", "spin_up");
   lane.line(spinUpStep, agentInWords(context.agent, context.info));
+  const refusal = refusalOf(task.container, options.resourceClass, context.policy);
+  if (refusal !== undefined) throw new ConfigFault(refusal);
   const isDocker = task.container.executor === "docker";
   const [agent, images] = await Promise.all([
     context.taskAgent.ready({ volume: isDocker, signal }),

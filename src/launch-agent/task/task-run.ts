@@ -114,8 +114,8 @@ export class TaskRun {
   }
 
   async #startOnce(): Promise<void> {
-    const { task } = this.claim;
-    const spun = await spinUp(task, this.#context, { lane: this.#lane, signal: this.#abort.signal });
+    const { task, resourceClass } = this.claim;
+    const spun = await spinUp(task, this.#context, { lane: this.#lane, resourceClass, signal: this.#abort.signal });
     const hasServices = spun.images.length > 1;
     const waited = !hasServices && (await this.#startWaiting(spun));
     if (!waited) await this.#startPrimary(spun, { handOver: !hasServices });

@@ -1,4 +1,4 @@
-import { suggestion } from "../../diagnostics/nearest.ts";
+import { suggestion } from "../../../lib/nearest.ts";
 import type { Place } from "../../diagnostics/source.ts";
 import { brokenNode, type Node, plain, scalarNode } from "../../parse/node.ts";
 import { type Here, report } from "../pass.ts";

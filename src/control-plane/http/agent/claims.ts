@@ -6,6 +6,7 @@ import {
   agentApi,
   ClaimRequest,
   ClaimResponse,
+  ClassOfToken,
   FailRequest,
   HeartbeatRequest,
   HeartbeatResponse,
@@ -27,12 +28,17 @@ const maxMessageCharacters = 8192;
 
 /** Getting a task, keeping it, and giving it back. */
 export function claimRoutes(server: FastifyInstance, context: Context, waiters: QueueWaiters): void {
+  classRoutes(server, context);
+
   server.post(agentApi.claim, async (request, reply) => {
-    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const { db } = context.store;
+    const first = await authenticateClass(db, request.headers.authorization);
     const body = parseRequest(ClaimRequest, request.body, "body");
-    const claimed = await claim(context, waiters, { queue, request: body, signal: hangUpSignal(reply) });
+    const others = (body.more_tokens ?? []).map((token) => authenticateClass(db, `Bearer ${token}`));
+    const queues = [...new Set([first, ...(await Promise.all(others))])];
+    const claimed = await claim(context, waiters, { queues, request: body, signal: hangUpSignal(reply) });
     if (!claimed) return await reply.code(204).send();
-    return ClaimResponse.parse(claimAnswer(context, queue, claimed));
+    return ClaimResponse.parse(claimAnswer(context, claimed));
   });
 
   server.post(agentApi.session, async (request, reply) => {
@@ -55,13 +61,7 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
       queue,
       parseRequest(AdoptRequest, request.body, "body"),
     );
-    return AdoptResponse.parse({ ...claimAnswer(context, queue, claimed), begun, acked, open_steps: openSteps });
-  });
-
-  server.get(agentApi.launchAgent, async (request) => {
-    await authenticateClass(context.store.db, request.headers.authorization);
-    const { launchAgentImage: image } = context;
-    return LaunchAgentRelease.parse(image === undefined ? {} : { image });
+    return AdoptResponse.parse({ ...claimAnswer(context, claimed), begun, acked, open_steps: openSteps });
   });
 
   server.post(agentApi.unclaim, async (request) => {
@@ -94,7 +94,22 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
   });
 }
 
-function claimAnswer(context: Context, queue: string, { task, token }: Claimed): z.input<typeof ClaimResponse> {
+/** What an agent may know by the token of its class. */
+function classRoutes(server: FastifyInstance, context: Context): void {
+  server.get(agentApi.class, async (request) => {
+    return ClassOfToken.parse({
+      resource_class: await authenticateClass(context.store.db, request.headers.authorization),
+    });
+  });
+
+  server.get(agentApi.launchAgent, async (request) => {
+    await authenticateClass(context.store.db, request.headers.authorization);
+    const { launchAgentImage: image } = context;
+    return LaunchAgentRelease.parse(image === undefined ? {} : { image });
+  });
+}
+
+function claimAnswer(context: Context, { task, token, queue }: Claimed): z.input<typeof ClaimResponse> {
   return {
     task_token: token.reveal(),
     allocation: `${task.id}.${task.attempt}`,

@@ -24,4 +24,5 @@ musl cofferdam/test-musl:dev
 user cofferdam/test-user:dev
 entrypoint cofferdam/test-entrypoint:dev
 no-shell cofferdam/test-no-shell:dev
+network cofferdam/test-network:dev
 LIST

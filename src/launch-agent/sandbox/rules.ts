@@ -23,6 +23,8 @@ export interface Rules {
   hash: string;
   /** For people, line by line. */
   words: string[];
+  /** Whether the class has any of its own, so that what they refuse has to be told. */
+  hasLists: boolean;
 }
 
 /** The table that is ours. The engine has tables of its own there, for its name server. */
@@ -63,7 +65,7 @@ export function rulesOf(input: RulesInput): Rules | Problem {
   ];
   const script = [`table ${table}`, `delete table ${table}`, `table ${table} {`, ...lines, "}"];
   const hash = createHash("sha256").update(script.join("\n")).digest("hex").slice(0, 16);
-  return { script, count: numbered.count, hash, words: wordsOf(input, listed) };
+  return { script, count: numbered.count, hash, words: wordsOf(input, listed), hasLists: hasLists(input.network) };
 }
 
 /** Whether somebody has to look, at the end, at what was refused or would have been. */
@@ -180,7 +182,7 @@ function wordsOf(input: RulesInput, { words }: Listed): string[] {
   return [
     `Network: out, ${rest}. Never: other tasks, addresses of this host (${input.host.own.length}), link-local and metadata addresses, IPv6`,
     ...words.map((line) => `Network: ${line}`),
-    ...(audit ? ["Network: audit, so what is not allowed below is let through, and told at the end of this step"] : []),
+    ...(audit ? ["Network: audit, so what is not allowed below is let through, and told when the task has ended"] : []),
   ];
 }
 

@@ -47,6 +47,8 @@ export class Sandbox {
   readonly #attachment: Attachment;
   /** As it looked when nobody had been in it. */
   #likeness = "";
+  /** By its present task, under rules that were replaced since. */
+  #noted: Seen = { refused: [], unlisted: [] };
   #said = "";
 
   private constructor(
@@ -99,19 +101,34 @@ export class Sandbox {
     this.rules = rules;
   }
 
-  /** What was refused, and what was let through for being audited. */
+  /** The same for one that a task is in: what was noted until now stays. */
+  async renew(rules: Rules): Promise<void> {
+    if (this.rules.hasLists) this.#noted = await this.seen();
+    await this.apply(rules);
+  }
+
+  /** What its present task was refused, and what was let through for being audited. */
   async seen(): Promise<Seen> {
     const { code, stdout, stderr } = await this.#help([...this.#kit.nft, "-j", "list", "table", ...table.split(" ")]);
     if (code !== 0) throw new Error(`the rules of a sandbox could not be read: ${stderr.trim().slice(0, 500)}`);
-    return seenIn(stdout);
+    const now = seenIn(stdout);
+    const both = (which: keyof Seen) => [...new Set([...this.#noted[which], ...now[which]])].toSorted();
+    return { refused: both("refused"), unlisted: both("unlisted") };
   }
 
-  /** Whether a next task would find it as the first one did. Only to be asked when nothing is in it any more. Never rejects. */
+  /**
+   * Whether a next task will find it as the first one did; what is noted of the last one is forgotten. Only to be asked when nothing is
+   * in it any more. Never rejects.
+   */
   async isAsNew(): Promise<boolean> {
-    return await this.#look().then(
-      (likeness) => likeness === this.#likeness,
-      () => false,
-    );
+    try {
+      if ((await this.#look()) !== this.#likeness) return false;
+      this.#noted = { refused: [], unlisted: [] };
+      if (this.rules.hasLists) await this.apply(this.rules);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Resolves when it has ended, through whoever's doing. Never rejects. */

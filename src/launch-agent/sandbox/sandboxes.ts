@@ -333,7 +333,7 @@ export class Sandboxes {
   async #renew(sandbox: Sandbox, rules: Rules): Promise<void> {
     const { log } = this.#ground;
     try {
-      await sandbox.apply(rules);
+      await sandbox.renew(rules);
       log.info({ sandbox: sandbox.name, rules: rules.hash }, "the rules of a sandbox were renewed");
     } catch (error) {
       log.warn({ sandbox: sandbox.name, ...errorFacts(error) }, "the rules of a sandbox could not be renewed");

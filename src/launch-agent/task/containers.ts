@@ -1,8 +1,10 @@
 import { type Attachment, type ContainerPlan, isEngineError } from "../../engine/engine.ts";
 import type { Member, Waiting } from "../pool/member.ts";
+import type { LaunchLane } from "../relay/launch-lane.ts";
 import { enterSandbox } from "../sandbox/enter.ts";
 import type { OpenPlan } from "../sandbox/need.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { tellSeen } from "../sandbox/tell-seen.ts";
 import { removeContainers } from "./clean-up.ts";
 import type { TaskContext } from "./context.ts";
 import { orAbort } from "./or-abort.ts";
@@ -102,6 +104,11 @@ export class TaskContainers {
       await engine.start(id, this.#signal);
       return { id, attachment };
     });
+  }
+
+  /** What its network refused, where its class has rules of its own. Never rejects. */
+  async tellSeen(lane: LaunchLane): Promise<void> {
+    await Promise.all(this.#sandboxes.map((sandbox) => tellSeen(sandbox, { lane, log: this.#context.log })));
   }
 
   /** Services first: they live in the network of the steps' container. Never rejects. */

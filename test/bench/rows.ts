@@ -20,13 +20,16 @@ const line = "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrst
 /** What one job costs: in an agent that is running already, and as a process of its own. */
 export async function startRows(rounds: number): Promise<Row[]> {
   await using session = await openBenchSession();
-  await using resident = await openBenchSession({ perShape: 1 });
+  await using resident = await openBenchSession({ pool: { perShape: 1 } });
   await resident.run(config(say));
   await resident.warm();
   const exec = await execProject(say);
   const results = await interleaved(rounds, {
     floor: async () => await timeProcess([docker, "run", "--rm", image, "sh", "-c", say], { marker }),
-    job: async () => await session.run(config(say)),
+    job: async () => {
+      await session.sandboxReady();
+      return await session.run(config(say));
+    },
     hit: async () => {
       const timing = await resident.run(config(say));
       // The refill is not to be in the way of who comes next.
@@ -45,10 +48,10 @@ export async function startRows(rounds: number): Promise<Row[]> {
     row({
       ...common,
       id: "first-byte-miss",
-      what: "claim → first byte, against docker run",
+      what: "claim → first byte, with a sandbox ready, against docker run",
       value: median(results.job.map((each) => each.firstByteMs)),
       floor: firstFloor,
-      goal: { atMost: 1.15 },
+      goal: { atMost: 0.75 },
     }),
     row({
       ...common,
@@ -100,7 +103,7 @@ export async function throughputRow(tasks: number): Promise<Row> {
     unit: "1/s",
     value: median(agent),
     floor: median(floor),
-    goal: { atLeast: 0.6 },
+    goal: { atLeast: 1.6 },
   });
 }
 

@@ -7,6 +7,7 @@ import { openSite } from "../../src/cli/exec/site.ts";
 import { compileConfig } from "../../src/config/index.ts";
 import type { AgentEvent } from "../../src/launch-agent/index.ts";
 import type { PoolOptions } from "../../src/launch-agent/pool/pool.ts";
+import type { SandboxOptions } from "../../src/launch-agent/sandbox/sandboxes.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { firstTaskStep } from "../../src/protocol/records.ts";
 
@@ -14,6 +15,8 @@ import { firstTaskStep } from "../../src/protocol/records.ts";
 export interface BenchSession extends AsyncDisposable {
   /** When a container waits in the pool. */
   warm(): Promise<void>;
+  /** When a sandbox is ready. */
+  sandboxReady(): Promise<void>;
   run(config: string): Promise<RunTiming>;
 }
 
@@ -29,15 +32,24 @@ export interface RunTiming {
   outputSha256: string;
 }
 
-export async function openBenchSession(pool: Partial<PoolOptions> = {}): Promise<BenchSession> {
+export interface BenchOptions {
+  pool?: Partial<PoolOptions>;
+  sandboxes?: Partial<SandboxOptions>;
+}
+
+/** In sandboxes, as in a fleet. */
+export async function openBenchSession({ pool = {}, sandboxes = {} }: BenchOptions = {}): Promise<BenchSession> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-bench-"));
   const env = { ...process.env, XDG_DATA_HOME: join(directory, "data"), XDG_RUNTIME_DIR: directory };
   let tell: (event: AgentEvent) => void = () => {};
-  const site = await openSite({ env, pool });
+  const site = await openSite({ env, pool, sandboxes: { mode: "required", ...sandboxes } });
   const session = await openSession({ directory, env, site, onEvent: (event) => tell(event) });
   return {
     warm: async () => {
       while (site.laid.pool.waiting === 0) await systemClock.sleep(5);
+    },
+    sandboxReady: async () => {
+      while (site.laid.ground.sandboxes.ready === 0) await systemClock.sleep(5);
     },
     run: async (config) => await timeRun(session, config, (listener) => (tell = listener)),
     [Symbol.asyncDispose]: async () => {

@@ -8,6 +8,7 @@ import { type GroundOptions, type LaidGround, layGround } from "../../launch-age
 import type { Log } from "../../launch-agent/log.ts";
 import { label } from "../../launch-agent/plan/labels.ts";
 import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
+import type { SandboxOptions } from "../../launch-agent/sandbox/sandboxes.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 import { findEngine } from "./find-engine.ts";
@@ -40,9 +41,11 @@ export interface SiteOptions {
   signal?: AbortSignal;
   /** One as large as the machine has cores, that is never refilled, when not given. */
   pool?: Partial<PoolOptions>;
+  /** None when not given: a run that ends at once would wait for what is made to be had again. */
+  sandboxes?: Partial<SandboxOptions>;
 }
 
-export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site> {
+export async function openSite({ env, signal, pool, sandboxes }: SiteOptions): Promise<Site> {
   const runtimeDirectory = runtimeDirectoryOf(env);
   const prefix = prefixOf(runtimeDirectory);
   const name = `${prefix}${randomUUID().slice(0, 8)}`;
@@ -64,6 +67,7 @@ export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site
     newId: randomUUID,
     log: silent,
     pool: { total: info.cpus, ...pool },
+    ...(sandboxes ? { sandboxes } : {}),
   };
   const laid = layGround(agent, info);
   // All that every container needs, while the config is read.
@@ -81,6 +85,7 @@ export async function openSite({ env, signal, pool }: SiteOptions): Promise<Site
       // Somebody waits for this, and the next run would remove what is left.
       if (signal?.aborted) laid.hurrying.abort(new Error("the run is over"));
       await laid.pool.close();
+      await laid.ground.sandboxes.close();
       await alive[Symbol.asyncDispose]();
     },
   };

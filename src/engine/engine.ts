@@ -235,7 +235,10 @@ export interface Exit {
 export interface ContainerState {
   id: string;
   name: string;
+  /** Whether its process exists, be it paused. */
   running: boolean;
+  /** `created`: never started. */
+  phase: "created" | "running" | "paused" | "ended";
   labels: Record<string, string>;
 }
 

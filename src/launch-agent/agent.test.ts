@@ -445,7 +445,7 @@ test("removes what a dead agent of its name left, and leaves others alone", asyn
   expect(left.map(({ labels }) => labels["dev.cofferdam.agent"])).toEqual(["agent-2"]);
 });
 
-test("tells within moments that the engine went away, and ends when it is hurried", async () => {
+test("ends a task whose engine stays away, and ends itself when it is hurried", async () => {
   const task = controlPlane.enqueue(aTask());
   const { agent, engine, events } = start(
     async (taskAgent, process) => {
@@ -453,7 +453,7 @@ test("tells within moments that the engine went away, and ends when it is hurrie
       taskAgent.record({ type: "step-started", step: 100, name: "sleep", kind: "run", atMs: 1 });
       await untilKilled(process);
     },
-    { options: { times: { drainMs: 50, hurriedCleanUpMs: 50 } } },
+    { options: { times: { drainMs: 50, hurriedCleanUpMs: 50, engineAwayMs: 100 } } },
   );
   await controlPlane.until(() => task.records.some(({ lane }) => lane === "task"));
 

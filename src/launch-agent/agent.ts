@@ -10,11 +10,13 @@ import { type ClaimAnswer, claimTasks } from "./claim/loop.ts";
 import { ClassTokens } from "./claim/tokens.ts";
 import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
+import { Succession } from "./ledger/succession.ts";
 import { errorFacts } from "./log.ts";
 import { type Modes, untilIdleFor } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
 import type { Policy } from "./policy/policy.ts";
 import { waitingBytes } from "./pool/pool.ts";
+import type { Adoptable } from "./task/adoptable.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
 import { settledWithin } from "./task/or-abort.ts";
 import { TaskRun } from "./task/task-run.ts";
@@ -27,6 +29,8 @@ export interface LaunchAgentOptions extends GroundOptions {
   engineInfo?: EngineInfo;
   /** What the caller has already laid, with the same options; laid here when not given. The agent's from now on. */
   laid?: LaidGround;
+  /** Of this process, chosen at random. Undefined: no other one ever has this agent's name, before, beside or after it. */
+  session?: string;
   capacity: Capacity;
   modes?: Modes;
   policy?: Policy;
@@ -67,6 +71,7 @@ export type Ending = "drained" | "stopped" | "done" | "refused";
 const defaultClaimWaitMs = 30_000;
 const apiTimeoutMs = 30_000;
 const sweepMs = 60_000;
+const firstSweepMs = 10_000;
 const defaultPatience = { refusedAtStartMs: 60_000, refusedLaterMs: 600_000 };
 
 type EventWithoutTime = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, "atMs"> : never) : never;
@@ -90,6 +95,8 @@ class Agent {
   readonly #api: AgentApi;
   readonly #room: Room;
   readonly #ledger: Ledger;
+  /** Undefined: nobody was this agent before. */
+  readonly #succession: Succession | undefined;
   readonly #runs = new Map<TaskRun, Promise<void>>();
   readonly #tokens: ClassTokens | undefined;
   readonly #connection: ConnectionState;
@@ -120,10 +127,13 @@ class Agent {
     this.#tokens = options.classes && new ClassTokens({ ...options, tokens: options.classes, api: this.#api });
     this.#lastBusyMs = clock.monotonic();
     this.#room = new Room(options.capacity);
+    this.#succession = this.#successionOf(options.session);
     this.#ledger = new Ledger({
       engine: options.engine,
       agentName: options.name,
       owns: (labels) => this.#owns(labels),
+      mayClear: () => this.#succession?.mayClear ?? true,
+      onOrphans: (count) => options.onEvent?.({ type: "leaks-found", count, atMs: clock.monotonic() }),
       now: () => clock.now(),
       log: options.log,
     });
@@ -169,7 +179,7 @@ class Agent {
       const context = this.#context(await this.ready);
       log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
       const warmed = context.taskAgent.warm(this.#closing.signal);
-      const swept = this.#sweepNowAndThen();
+      const swept = this.#sweepNowAndThen(this.#adopt(context));
       const { pool, sandboxes } = context;
       await this.#proveSandboxes(context);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
@@ -187,8 +197,10 @@ class Agent {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
       this.#closing.abort(new Error("closing"));
+      this.#laid?.ground.presence.close();
       await this.#laid?.pool.close();
       await this.#laid?.ground.sandboxes.close();
+      await this.#succession?.identity.close();
       await this.#api.close();
     }
   }
@@ -210,14 +222,18 @@ class Agent {
 
   async #claim(context: TaskContext): Promise<void> {
     const { clock, newId, log } = this.#options;
+    const tokens = this.#succession?.identity ?? this.#tokens;
     await claimTasks({
       api: this.#api,
       agent: context.agent,
       room: this.#room,
       waitMs: this.#options.claimWaitMs ?? defaultClaimWaitMs,
+      ready: async (signal) => await context.presence.back(signal),
+      session: this.#options.session,
+      onNameTaken: (error) => this.#succession?.identity.lost(error),
       onClaim: (claim) => this.#run(claim, context),
       onAnswer: (answer) => this.#onAnswer(answer),
-      ...(this.#tokens ? { tokens: this.#tokens } : {}),
+      ...(tokens ? { tokens } : {}),
       clock,
       random: this.#random,
       newId,
@@ -276,6 +292,13 @@ class Agent {
   #run(claimed: Claim, context: TaskContext): void {
     const claim = this.#bounded(claimed);
     const { task } = claim;
+    context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
+    context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
+    this.#begin(claim, context);
+  }
+
+  #begin(claim: Claim, context: TaskContext, adoptable?: Adoptable): void {
+    const { task } = claim;
     const unguard = this.#options.guard?.(task);
     const { memoryBytes, cpus } = task.container.limits;
     const containers = Math.max(1, task.container.images.length);
@@ -284,10 +307,9 @@ class Agent {
     void place.admitted.then(() =>
       this.#emit({ type: "admitted", taskId: task.id, waitedMs: context.clock.monotonic() - claimedAt }),
     );
-    const run = new TaskRun(claim, context);
-    context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
-    context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
-    const done = run.run(place.admitted).finally(() => {
+    const run = new TaskRun(claim, context, adoptable);
+    // One that runs already waits for nobody.
+    const done = run.run(adoptable ? Promise.resolve() : place.admitted).finally(() => {
       this.#runs.delete(run);
       this.#lastBusyMs = context.clock.monotonic();
       unguard?.();
@@ -301,6 +323,29 @@ class Agent {
     if (this.#stopReason !== undefined) run.cancel(this.#stopReason, { hurry: false });
   }
 
+  /** Goes on with what earlier processes of this agent were running. Never rejects. */
+  async #adopt(context: TaskContext): Promise<void> {
+    const take = (adoptable: Adoptable) => {
+      this.#room.occupyPlace();
+      this.#begin(adoptable.claim, context, adoptable);
+    };
+    // Drained before: then the next process does it.
+    await this.#succession?.run(context, take, this.#draining.signal).catch(() => undefined);
+  }
+
+  #successionOf(session: string | undefined): Succession | undefined {
+    if (session === undefined) return undefined;
+    const { name, hostname, version, api } = this.#options;
+    return new Succession({
+      ...this.#options,
+      api: this.#api,
+      session: { name, session, hostname, version },
+      tokens: this.#tokens ?? { usable: () => Promise.resolve([api.token]), doubt: () => {} },
+      owns: (labels) => this.#owns(labels),
+      random: this.#random,
+    });
+  }
+
   #context(info: EngineInfo): TaskContext {
     this.#laid ??= layGround(this.#options, info);
     const { ground, pool } = this.#laid;
@@ -311,14 +356,18 @@ class Agent {
   #owns(labels: Readonly<Record<string, string>>): boolean {
     const sandbox = labels[label.role] === ("sandbox" satisfies Role) ? labels[label.sandbox] : undefined;
     if (sandbox !== undefined && this.#laid?.ground.sandboxes.owns(sandbox)) return true;
+    // Only the process that made it can tell that a helper is still needed.
+    if (labels[label.role] === "helper") return labels[label.session] === this.#options.session;
     const member = labels[label.member];
     if (member !== undefined && this.#laid?.pool.owns(member)) return true;
     return [...this.#runs.keys()].some((run) => run.owns(labels));
   }
 
-  /** Never rejects. */
-  async #sweepNowAndThen(): Promise<void> {
+  /** First once it is known what is to be kept; but not much later, as others leave things, too. Never rejects. */
+  async #sweepNowAndThen(adopted: Promise<void>): Promise<void> {
     const { signal } = this.#closing;
+    if (!(await settledWithin(adopted, firstSweepMs, this.#options.clock))) await this.#sweep(signal);
+    await adopted;
     while (!signal.aborted) {
       await this.#sweep(signal);
       await this.#options.clock.sleep(sweepMs, signal).catch(() => undefined);

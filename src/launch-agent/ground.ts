@@ -7,6 +7,7 @@ import type { Log } from "./log.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
 import type { SandboxedGround } from "./sandbox/enter.ts";
 import { defaultSandboxes, Sandboxes, type SandboxOptions } from "./sandbox/sandboxes.ts";
+import { EnginePresence } from "./task/engine-presence.ts";
 import { defaultTimes, type Ground, type TaskTimes } from "./task/ground.ts";
 import { StartGate } from "./task/start-gate.ts";
 import { TaskAgentSource } from "./task/task-agent-source.ts";
@@ -58,6 +59,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
   const base: Ground = {
     engine,
     info,
+    presence: new EnginePresence({ engine, clock, log: options.log }),
     images,
     taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
     gate: new StartGate(options.startsAtOnce ?? info.cpus),

@@ -88,7 +88,13 @@ export const UpFrame = z.discriminatedUnion("type", [
     version: z.string().max(100),
   }),
   /** The work is taken over; the first step begins now. */
-  z.object({ type: z.literal("accepted"), task: z.string().max(200), attempt: z.int().positive() }),
+  z.object({
+    type: z.literal("accepted"),
+    task: z.string().max(200),
+    attempt: z.int().positive(),
+    /** As it came with the task. */
+    proof: z.string().max(200).optional(),
+  }),
   RecordFrame,
   z.object({ type: z.literal("request"), id, request: Request }),
   ...transfer,
@@ -98,7 +104,13 @@ export type UpFrame = z.infer<typeof UpFrame>;
 /** Headers of frames from the launch agent to the container. */
 export const DownFrame = z.discriminatedUnion("type", [
   /** Hands the work over. The body is the JSON of Work. */
-  z.object({ type: z.literal("task"), task: z.string(), attempt: z.int().positive() }),
+  z.object({
+    type: z.literal("task"),
+    task: z.string(),
+    attempt: z.int().positive(),
+    /** Says, to a launch agent that comes back, that this container got this task. */
+    proof: z.string().optional(),
+  }),
   /** Records up to this number are stored and may be forgotten. */
   z.object({ type: z.literal("ack"), seq: z.int().nonnegative() }),
   z.object({ type: z.literal("response"), id, result: ResponseResult }),

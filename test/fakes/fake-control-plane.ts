@@ -22,6 +22,8 @@ export interface FakeTask {
   cancel?: string;
   /** Set by a test: every call is answered 409 `stale-attempt`. */
   stale?: boolean;
+  /** Of the process that has it. */
+  session?: string | undefined;
 }
 
 /** A whole answer in place of the usual one. Undefined: the usual one. */
@@ -41,8 +43,12 @@ export class FakeControlPlane {
   readonly blobs = new Map<string, Buffer>();
   readonly claims: { claimId: string; name: string }[] = [];
   readonly calls: string[] = [];
+  /** Of agents, by name. Who opens one later wins: none of the earlier ones gives a sign of life here. */
+  readonly sessions = new Map<string, string>();
   fault: Fault | undefined;
   unclaimStatus = 200;
+  /** Of processes that others took over from. */
+  readonly staleTokens = new Set<string>();
   #queue: FakeTask[] = [];
   #handedOut = new Map<string, FakeTask>();
   #server: Server;
@@ -82,6 +88,12 @@ export class FakeControlPlane {
     this.#notify();
   }
 
+  /** Its agent was not heard of: whatever it sends is stale, and the next attempt is in the queue. */
+  expireLease(task: FakeTask): FakeTask {
+    this.fence(task);
+    return this.enqueue({ ...task.task, attempt: task.task.attempt + 1 });
+  }
+
   /** From now on another attempt runs. */
   fence(task: FakeTask): void {
     task.stale = true;
@@ -112,6 +124,9 @@ export class FakeControlPlane {
     if (this.fault?.({ method, path: url.pathname, query: url.searchParams, response })) return;
     if (url.pathname === agentApi.class) this.#class(request, response);
     else if (url.pathname === agentApi.claim) await this.#claim(request, response);
+    else if (url.pathname === agentApi.session) await this.#session(request, response);
+    else if (url.pathname === agentApi.closeSession) answer(response, 200, {});
+    else if (url.pathname === agentApi.adopt) await this.#adopt(request, response);
     else if (url.pathname === agentApi.unclaim) await this.#unclaim(request, response);
     else await this.#task(request, response, url);
     this.#notify();
@@ -125,10 +140,11 @@ export class FakeControlPlane {
 
   async #claim(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.classes.has(bearer(request))) return refuse(response, 401, "unauthorized");
-    const { claim_id, name, wait_ms } = JSON.parse((await read(request)).toString()) as {
+    const { claim_id, name, wait_ms, session } = JSON.parse((await read(request)).toString()) as {
       claim_id: string;
       name: string;
       wait_ms: number;
+      session?: string;
     };
     this.claims.push({ claimId: claim_id, name });
     this.#notify();
@@ -143,14 +159,35 @@ export class FakeControlPlane {
       return;
     }
     this.#handedOut.set(claim_id, task);
+    task.session = session;
+    answer(response, 200, claimOf(task));
+  }
+
+  async #session(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { name, session } = JSON.parse((await read(request)).toString()) as { name: string; session: string };
+    this.sessions.set(name, session);
+    answer(response, 200, {});
+  }
+
+  async #adopt(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = JSON.parse((await read(request)).toString()) as { session: string; task_id: string; attempt: number };
+    const held = [...this.tasks].find(
+      ([, { task, stale }]) => task.id === body.task_id && task.attempt === body.attempt && !stale,
+    );
+    const isOver = held?.[1].records.some(({ record }) => record.type === "task-ended") !== false;
+    if (!held || isOver || held[1].unclaimed.length > 0) return refuse(response, 404, "not-found");
+    const [token, task] = held;
+    this.tasks.delete(token);
+    task.token = `${task.token}+`;
+    task.session = body.session;
+    this.tasks.set(task.token, task);
+    this.staleTokens.add(token);
+    const stored = (lane: Lane) => task.records.filter((record) => record.lane === lane);
     answer(response, 200, {
-      task_token: task.token,
-      allocation: "a",
-      agent_version: "",
-      resource_class: "ns/class",
-      is_enterprise: false,
-      lease_ms: 30_000,
-      task: task.task,
+      ...claimOf(task),
+      begun: stored("task").length > 0,
+      acked: { launch: stored("launch").length, task: stored("task").length },
+      open_steps: openSteps(stored("launch")),
     });
   }
 
@@ -164,6 +201,7 @@ export class FakeControlPlane {
   }
 
   async #task(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    if (this.staleTokens.has(bearer(request))) return refuse(response, 409, "stale-attempt");
     const task = this.tasks.get(bearer(request));
     if (!task) return refuse(response, 401, "unauthorized");
     if (task.stale) return refuse(response, 409, "stale-attempt");
@@ -205,6 +243,28 @@ export class FakeControlPlane {
     });
     response.end(bytes);
   }
+}
+
+function claimOf({ task, token }: FakeTask): object {
+  return {
+    task_token: token,
+    allocation: "a",
+    agent_version: "",
+    resource_class: "ns/class",
+    is_enterprise: false,
+    lease_ms: 30_000,
+    task,
+  };
+}
+
+function openSteps(records: readonly StoredRecord[]): { step: number; bytes: number }[] {
+  const open = new Map<number, number>();
+  for (const { record } of records) {
+    if (record.type === "step-started") open.set(record.step, 0);
+    else if (record.type === "step-ended") open.delete(record.step);
+    else if (record.type === "output") open.set(record.step, record.offset + record.length);
+  }
+  return [...open].map(([step, bytes]) => ({ step, bytes }));
 }
 
 /** As the real one: what it has is ignored, a gap is a test's mistake. */

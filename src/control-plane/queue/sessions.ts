@@ -38,15 +38,16 @@ interface Signs {
  */
 export async function openSession(context: Context, { queue, request, signal }: SessionRequest): Promise<void> {
   const key = { queue, name: request.name };
+  const asked = { key, session: request.session };
   const before = await context.store.transaction((unit) => ask(context, unit, { key, request }));
   if (before === undefined) return;
   const until = context.clock.monotonic() + answerMs;
   while (context.clock.monotonic() < until) {
     await context.clock.sleep(lookMs, signal);
-    await context.store.transaction((unit) => expectSilence(unit, key, before));
+    await context.store.transaction((unit) => expectSilence(unit, asked, before));
   }
   await context.store.transaction(async (unit) => {
-    await expectSilence(unit, key, before);
+    await expectSilence(unit, asked, before);
     await putSession(unit.db, rowOf(context, key, request));
   });
 }
@@ -67,10 +68,14 @@ async function ask(
   return await signsOf(unit, key, row);
 }
 
-async function expectSilence(unit: Unit, key: AgentKey, before: Signs): Promise<void> {
+async function expectSilence(
+  unit: Unit,
+  { key, session }: { key: AgentKey; session: string },
+  before: Signs,
+): Promise<void> {
   const row = await lockSession(unit, key);
-  // It has gone by itself.
-  if (!row) return;
+  // It has gone by itself, or this very question was asked twice.
+  if (!row || row.session === session) return;
   const now = await signsOf(unit, key, row);
   const isSilent = now.session === before.session && now.seenMs === before.seenMs && now.leaseMs <= before.leaseMs;
   if (!isSilent) throw nameTaken(row);

@@ -20,10 +20,10 @@ function isNamed(user: string): boolean {
 export class Accounts {
   readonly #client: Client;
   readonly #newId: () => string;
-  readonly #labels: Readonly<Record<string, string>>;
+  readonly #labels: () => Readonly<Record<string, string>>;
   readonly #files = new Map<string, UserFiles>();
 
-  constructor(options: { client: Client; newId: () => string; labels: Readonly<Record<string, string>> }) {
+  constructor(options: { client: Client; newId: () => string; labels: () => Readonly<Record<string, string>> }) {
     this.#client = options.client;
     this.#newId = options.newId;
     this.#labels = options.labels;
@@ -58,7 +58,7 @@ export class Accounts {
     const body = {
       Image: image.id,
       Entrypoint: ["/nothing"],
-      Labels: { ...this.#labels },
+      Labels: { ...this.#labels() },
       NetworkDisabled: true,
       HostConfig: { NetworkMode: "none", CapDrop: ["ALL"], LogConfig: { Type: "none" } },
     };

@@ -63,7 +63,13 @@ export const InspectAnswer = z.object({
   Id: z.string(),
   Name: z.string(),
   Created: z.string(),
-  State: z.object({ Running: z.boolean(), OOMKilled: z.boolean().optional(), Error: z.string().optional() }),
+  State: z.object({
+    Running: z.boolean(),
+    Paused: z.boolean().optional(),
+    Status: z.string().optional(),
+    OOMKilled: z.boolean().optional(),
+    Error: z.string().optional(),
+  }),
   Config: z.object({ Labels: labels }),
 });
 

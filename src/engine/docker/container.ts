@@ -72,7 +72,14 @@ export async function inspectContainer(
   const answer = await inspected(client, id, signal);
   if (answer === undefined) return undefined;
   const name = answer.Name.replace(/^\//, "");
-  return { id: answer.Id, name, running: answer.State.Running, labels: answer.Config.Labels };
+  return { id: answer.Id, name, running: answer.State.Running, phase: phaseOf(answer), labels: answer.Config.Labels };
+}
+
+function phaseOf({ State }: InspectAnswer): ContainerState["phase"] {
+  if (State.Paused === true) return "paused";
+  if (State.Running) return "running";
+  // Podman has its own words for what was made and not started.
+  return ["created", "configured", "initialized"].includes(State.Status ?? "") ? "created" : "ended";
 }
 
 export async function killContainer(client: Client, id: string, signal: AbortSignal): Promise<void> {

@@ -26,10 +26,12 @@ export interface DockerEngineOptions {
   /** A pull of which nothing was heard for so long is given up. */
   pullSilenceMs?: number;
   /** On the short-lived containers that the engine makes for itself, so that a sweep finds what a crash left. */
-  helperLabels?: Readonly<Record<string, string>>;
+  helperLabels?: Labels | (() => Labels);
   clock?: Clock;
   newId?: () => string;
 }
+
+type Labels = Readonly<Record<string, string>>;
 
 /** The engine behind a Docker API ≥ 1.41. Opens no connection before the first call. */
 export function createDockerEngine(options: DockerEngineOptions): Engine {
@@ -37,7 +39,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
   const silenceMs = options.pullSilenceMs ?? 120_000;
-  const accounts = new Accounts({ client, newId, labels: options.helperLabels ?? {} });
+  const accounts = new Accounts({ client, newId, labels: labelsOf(options.helperLabels) });
   const creator = new Creator(client, accounts);
   return {
     info: async (signal) => await engineInfo(client, signal),
@@ -65,6 +67,10 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     list: async (labels, signal) => await listOwned(client, labels, signal),
     removeObject: async (object, signal) => await removeOwned(client, object, signal),
   };
+}
+
+function labelsOf(given: DockerEngineOptions["helperLabels"]): () => Labels {
+  return typeof given === "function" ? given : () => given ?? {};
 }
 
 /** For what takes several calls: the caller is let go at once, and what has to be cleaned up is cleaned up behind it. */

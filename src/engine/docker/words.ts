@@ -33,8 +33,16 @@ const pullPhrases: Phrase[] = [
 /** Podman says it with 500. */
 const nameTaken: Phrase = { pattern: /\bname\b.* is already in use|that name is already in use/i, code: "conflict" };
 
+/** Docker without its containerd, which it starts again by itself: nothing was started. */
+const withoutContainerd: Phrase = {
+  pattern:
+    /containerd.*(connection refused|no such file or directory|connection closed)|code = Unavailable|unavailable: connection/i,
+  code: "unreachable",
+};
+
 const startPhrases: Phrase[] = [
   nameTaken,
+  withoutContainerd,
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   { pattern: /exec format error/i, code: "wrong-architecture" },
   {

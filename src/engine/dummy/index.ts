@@ -205,7 +205,13 @@ class Dummy implements DummyEngine {
     const container = this.#find(id);
     if (container === undefined) return undefined;
     const { name, labels } = container.plan;
-    return { id: container.id, name, running: container.phase === "running", labels: { ...labels } };
+    return {
+      id: container.id,
+      name,
+      running: container.phase === "running",
+      phase: container.phase,
+      labels: { ...labels },
+    };
   };
 
   kill: Engine["kill"] = async (id, signal) => {

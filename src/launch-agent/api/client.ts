@@ -1,12 +1,16 @@
+import { createHmac } from "node:crypto";
 import type { Clock } from "../../lib/clock.ts";
 import { Secret } from "../../lib/secret.ts";
 import {
+  type AdoptRequest,
+  AdoptResponse,
   agentApi,
   type ClaimRequest,
   ClaimResponse,
   ClassOfToken,
   framesMediaType,
   HeartbeatResponse,
+  type OpenSession,
   RecordsResponse,
 } from "../../protocol/agent-api.ts";
 import type { Lane } from "../../protocol/records.ts";
@@ -38,6 +42,16 @@ export interface Claim {
   warning?: string;
   /** The class that the task was queued for. */
   resourceClass: string;
+}
+
+/** A claim of an earlier process of this agent. */
+export interface AdoptedClaim extends Claim {
+  /** Whether a step may have begun. */
+  begun: boolean;
+  /** The number of the last stored record of each lane. */
+  acked: { launch: number; task: number };
+  /** Steps of the launch lane that have not ended, with the bytes of their output that are stored. */
+  openSteps: { step: number; bytes: number }[];
 }
 
 /** `gap`: the post did not follow on what is stored. Either way `acked` is the number of the last stored record. */
@@ -74,14 +88,28 @@ export class AgentApi {
       [200, 204],
     );
     if (status === 204) return undefined;
-    const answer = parseAnswer(ClaimResponse, text, `POST ${agentApi.claim}`);
-    return {
-      task: answer.task,
-      token: new Secret(answer.task_token),
-      leaseMs: answer.lease_ms,
-      resourceClass: answer.resource_class,
-      ...(answer.warning ? { warning: answer.warning } : {}),
-    };
+    return claimOf(parseAnswer(ClaimResponse, text, `POST ${agentApi.claim}`));
+  }
+
+  /** This process is the agent of its name from now on. One try; ApiFailure `name-taken` while another one is. */
+  async openSession(request: OpenSession, call: { token: Secret; signal: AbortSignal }): Promise<void> {
+    await this.#http.text(this.#post(agentApi.session, request, call), [200]);
+  }
+
+  async closeSession(request: OpenSession, call: { token: Secret; signal: AbortSignal }): Promise<void> {
+    await this.#http.text(this.#post(agentApi.closeSession, request, call), [200]);
+  }
+
+  /** Takes over what an earlier process of this agent ran. Undefined: that attempt is over, or never was this agent's. */
+  async adopt(
+    request: AdoptRequest,
+    options: { token: Secret; signal: AbortSignal; giveUpAfterMs: number },
+  ): Promise<AdoptedClaim | undefined> {
+    const call = this.#post(agentApi.adopt, request, options);
+    const { status, text } = await this.#retry(options, () => this.#http.text(call, [200, 404]));
+    if (status === 404) return undefined;
+    const answer = parseAnswer(AdoptResponse, text, `POST ${agentApi.adopt}`);
+    return { ...claimOf(answer), begun: answer.begun, acked: answer.acked, openSteps: answer.open_steps };
   }
 
   /** Gives a task back that has not begun. */
@@ -133,6 +161,11 @@ export class AgentApi {
     });
   }
 
+  /** What only agents of the token's class can say of a subject. */
+  prove(subject: string, token = this.#options.token): string {
+    return createHmac("sha256", token.reveal()).update(subject).digest("base64url");
+  }
+
   /** Caches, workspaces, artifacts, test results and sources of one task. */
   blobs(token: Secret): Blobs {
     return new Blobs(this.#http, { ...this.#options, token });
@@ -157,6 +190,16 @@ export class AgentApi {
   async #retry<T>(options: { signal: AbortSignal; giveUpAfterMs: number }, attempt: () => Promise<T>): Promise<T> {
     return await withRetries(attempt, { clock: this.#options.clock, random: this.#options.random, ...options });
   }
+}
+
+function claimOf(answer: ClaimResponse): Claim {
+  return {
+    task: answer.task,
+    token: new Secret(answer.task_token),
+    leaseMs: answer.lease_ms,
+    resourceClass: answer.resource_class,
+    ...(answer.warning ? { warning: answer.warning } : {}),
+  };
 }
 
 /** 409 is a gap when it says how far the lane is stored, and a refusal like any other when it does not. */

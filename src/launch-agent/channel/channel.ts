@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { channelProtocol, syncMarker, UpFrame } from "../../protocol/channel.ts";
+import { channelProtocol, resyncPaddingBytes, syncMarker, UpFrame } from "../../protocol/channel.ts";
 import { type Frame, FrameDecoder, FrameError } from "../../protocol/frames.ts";
 import { firstTaskStep, maxOutputPieceBytes, type RecordBody } from "../../protocol/records.ts";
 import { SyncSearch } from "./sync.ts";
@@ -21,8 +21,11 @@ export interface ChannelOptions {
   writer: FrameWriter;
   /** 16 random bytes. */
   nonce: Uint8Array;
-  /** The marker is on its way already. */
-  markerSent?: boolean;
+  /**
+   * What stands before: `first`, the container has never been attached to; `again`, an attachment that broke may have left half
+   * a frame; `greeted`, this marker is on its way already.
+   */
+  opening?: "first" | "again" | "greeted";
   task: { id: string; attempt: number };
   handlers: ChannelHandlers;
 }
@@ -44,7 +47,9 @@ export class Channel {
     this.#options = options;
     const marker = syncMarker(options.nonce);
     this.#sync = new SyncSearch(marker);
-    if (options.markerSent !== true) options.writer.raw(marker);
+    if (options.opening === "greeted") return;
+    if (options.opening === "again") options.writer.raw(Buffer.alloc(resyncPaddingBytes));
+    options.writer.raw(marker);
   }
 
   get greeted(): boolean {

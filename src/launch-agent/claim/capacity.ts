@@ -60,6 +60,11 @@ export class Room {
     this.#places++;
   }
 
+  /** For a task that runs already. */
+  occupyPlace(): void {
+    this.#places++;
+  }
+
   leavePlace(): void {
     this.#places--;
     this.#notify();

@@ -5,6 +5,7 @@ import { ApiFailure } from "../api/failure.ts";
 import { retryPauseMs } from "../api/retry.ts";
 import { errorFacts, type Log } from "../log.ts";
 import type { Room } from "./capacity.ts";
+import { isNameTaken } from "./identity.ts";
 import type { ClaimTokens } from "./tokens.ts";
 
 export interface ClaimLoopOptions {
@@ -15,6 +16,12 @@ export interface ClaimLoopOptions {
   room: Room;
   /** How long the server may hold a claim. */
   waitMs: number;
+  /** Before each call: resolves when there may be one. Rejects only when the signal fires. */
+  ready: (signal: AbortSignal) => Promise<void>;
+  /** Which process this is; see ClaimRequest. */
+  session: string | undefined;
+  /** Another process has this agent's name. */
+  onNameTaken: (error: ApiFailure) => void;
   /** Owns the task and its place from here on, and gives the place back. */
   onClaim: (claim: Claim) => void;
   /** After every answer, and every try that got none; `reached`: it has answered, and now holds the claim. */
@@ -33,6 +40,8 @@ export type ClaimAnswer = { result: "reached" | "task" | "none" } | { result: "f
 const complainMs = 60_000;
 /** A server that answers at once that there is nothing is asked this often. */
 const paceMs = 1_000;
+/** Whoever has this agent's name may go at any time. */
+const takenPaceMs = 2_000;
 const firstPaceMs = 5_000;
 const longestPaceMs = 60_000;
 
@@ -53,12 +62,13 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
 
 /** One claim under one id until it is answered: a task whose answer was lost is handed out again, to us. */
 async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
-  const { agent, clock, signal, log } = options;
-  const request = { ...agent, claim_id: options.newId(), wait_ms: options.waitMs };
+  const { agent, clock, signal, log, session } = options;
+  const request = { ...agent, claim_id: options.newId(), wait_ms: options.waitMs, session };
   const complaints = new Complaints(options);
   for (let failures = 0; !signal.aborted; failures++) {
     const askedAt = clock.monotonic();
     try {
+      await options.ready(signal);
       const claim = await askOnce(request, options);
       complaints.end();
       options.onAnswer?.({ result: claim ? "task" : "none" });
@@ -67,6 +77,7 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
       return claim;
     } catch (error) {
       if (signal.aborted) return undefined;
+      if (isNameTaken(error)) options.onNameTaken(error);
       complaints.tell(error, failures + 1);
       await onFailure(error, failures, options);
     }
@@ -92,6 +103,7 @@ async function onFailure(error: unknown, failures: number, options: ClaimLoopOpt
 
 /** What will not pass by itself (a wrong token, say) is asked about more and more slowly. */
 function paceAfter(error: unknown, failures: number): number {
+  if (isNameTaken(error)) return takenPaceMs;
   const passes = !(error instanceof ApiFailure) || error.retryable;
   return passes ? 0 : Math.min(longestPaceMs, firstPaceMs * 2 ** failures);
 }

@@ -7,15 +7,18 @@ export interface LedgerOptions {
   agentName: string;
   /** Whether what carries these labels is in the hands of this process. Asked right before something is removed. */
   owns: (labels: Readonly<Record<string, string>>) => boolean;
+  /** Whether what is this agent's, and not in the hands of this process, is nobody's: nobody else can have it, nor adopt it. */
+  mayClear: () => boolean;
+  onOrphans: (count: number) => void;
   now: () => number;
   log: Log;
 }
 
-const roles: readonly Role[] = ["task", "service", "pool", "sandbox"];
+const roles: readonly Role[] = ["task", "service", "pool", "sandbox", "helper"];
 
 /**
  * What this agent has on its engine, read back from the engine's labels and never remembered. An object of ours that no
- * task of this process owns, nor its pool is an orphan: its agent died. (A task that still runs could be adopted here instead.)
+ * task of this process owns, nor its pool is an orphan: its agent died, and what could be adopted was (adoption.ts).
  * Other agents' objects are left alone until they are past their deadline.
  */
 export class Ledger {
@@ -31,15 +34,9 @@ export class Ledger {
     for (const object of await this.#list(signal)) {
       if (this.#isOrphan(object) && (await this.#remove(object, signal))) removed++;
     }
-    if (removed > 0) this.#options.log.info({ removed }, "removed what a dead agent had left");
-    return removed;
-  }
-
-  /** Removes everything of this agent, owned or not. */
-  async removeAll(signal: AbortSignal): Promise<number> {
-    let removed = 0;
-    for (const object of await this.#list(signal)) {
-      if (this.#isOurs(object) && (await this.#remove(object, signal))) removed++;
+    if (removed > 0) {
+      this.#options.log.info({ removed }, "removed what a dead agent had left");
+      this.#options.onOrphans(removed);
     }
     return removed;
   }
@@ -56,7 +53,7 @@ export class Ledger {
 
   #isOrphan(object: OwnedObject): boolean {
     if (this.#options.owns(object.labels)) return false;
-    return this.#isOurs(object) || this.#isPastDeadline(object);
+    return (this.#isOurs(object) && this.#options.mayClear()) || this.#isPastDeadline(object);
   }
 
   #isPastDeadline(object: OwnedObject): boolean {

@@ -7,6 +7,8 @@ export const label = {
   /** Milliseconds since the epoch: whoever finds it later than this may remove it. */
   deadline: "dev.cofferdam.deadline",
   role: "dev.cofferdam.role",
+  /** On a helper: which process of the agent made it. */
+  session: "dev.cofferdam.session",
   /** On what waits in the pool: its own name, so that its workspace tells whose it is. */
   member: "dev.cofferdam.member",
   /** On what waits in the pool: the hash of all that decides the container's shape. */

@@ -190,7 +190,10 @@ describe("an agent with a pool", () => {
     expect(deaf).toBeGreaterThan(0);
   });
 
-  test("does not begin a task again that was taken over too late", async () => {
+  test.each([
+    ["does not begin a task again that has said something before it was killed", true, "infrastructure_fail"],
+    ["starts a task cold that was accepted too late, and did not begin", false, "success"],
+  ])("%s", async (_title, begins, end) => {
     const killing = Promise.withResolvers<void>();
     const said = Promise.withResolvers<void>();
     const script: Script = async (taskAgent, process) => {
@@ -200,6 +203,7 @@ describe("an agent with a pool", () => {
       const { frame } = await taskAgent.next("task");
       await killing.promise;
       taskAgent.send({ type: "accepted", task: frame.task, attempt: frame.attempt });
+      if (begins) taskAgent.record({ type: "step-started", step: 100, name: "late", kind: "run", atMs: 1 });
       said.resolve();
       await new Promise(() => {});
     };
@@ -214,8 +218,9 @@ describe("an agent with a pool", () => {
 
     const second = await runTwo("task");
 
-    expect(await ended(second)).toBe("infrastructure_fail");
-    expect(events.filter((event) => event.type === "started" && event.taskId === "task-2")).toEqual([]);
+    expect(await ended(second)).toBe(end);
+    const cold = events.filter((event) => event.type === "started" && event.taskId === "task-2");
+    expect(cold).toHaveLength(begins ? 0 : 1);
     expect(second.unclaimed).toEqual([]);
   });
 

@@ -17,6 +17,7 @@ import { readDockerAuthConfig } from "../images/registry-auth.ts";
 import { createLog } from "../logging/create-log.ts";
 import { Redactor, secretsOfTask } from "../logging/redactor.ts";
 import { capacityOf, modesOf, type Options, policyOf, poolOf, sandboxesOf } from "../options.ts";
+import { label, type Role } from "../plan/labels.ts";
 import { exitCode } from "../settings/exit-codes.ts";
 import { hostFiles } from "../settings/files.ts";
 import { ownName } from "../settings/own-name.ts";
@@ -47,6 +48,7 @@ const tokensMayComeMs = 60_000;
 const lookAgainMs = 500;
 /** Beyond a task's own grace: a second signal is to be through within 15 s. */
 const cancelSlackMs = 3_000;
+const helperLifeMs = 600_000;
 
 /** One launch agent, from its settings to its end. Resolves with the exit code. */
 export async function runProgram(
@@ -86,14 +88,18 @@ async function run(settings: Settings, world: World): Promise<number> {
   for (const notice of notices) log.warn({}, notice);
   let agent: LaunchAgent | undefined;
   const metrics = createMetrics({ version: world.version, status: () => agent?.status() });
-  const engine = watchedEngine(openEngine(options), (code) => metrics.onEngineError(code));
+  const name = nameOf(options);
+  const session = randomUUID();
+  const labels = () => helperLabels({ name, session });
+  const engine = watchedEngine(openEngine(options, labels), (code) => metrics.onEngineError(code));
   const engineInfo = await askEngine(engine);
   const started = startLaunchAgent({
     api: { ...(await addressOf(options)), token: firstToken(settings) },
     classes,
     engine,
     engineInfo,
-    name: nameOf(options),
+    name,
+    session,
     hostname: hostname(),
     version: world.version,
     capacity: capacityOf(options, engineInfo),
@@ -177,11 +183,21 @@ function openLog(options: Options, redactor: Redactor) {
   }
 }
 
-function openEngine(options: Options): Engine {
+/** Helpers run for moments. One that is found later was left by a process that died. */
+function helperLabels({ name, session }: { name: string; session: string }): Record<string, string> {
+  return {
+    [label.agent]: name,
+    [label.session]: session,
+    [label.role]: "helper" satisfies Role,
+    [label.deadline]: String(systemClock.now() + helperLifeMs),
+  };
+}
+
+function openEngine(options: Options, helperLabels: () => Record<string, string> = () => ({})): Engine {
   try {
     const [address] = engineAddresses({ dockerHost: options.DOCKER_HOST });
     if (!address) throw new RangeError("DOCKER_HOST: is not set");
-    return createDockerEngine({ address });
+    return createDockerEngine({ address, helperLabels });
   } catch (cause) {
     throw new Fatal(exitCode.settings, cause instanceof Error ? cause.message : String(cause), { cause });
   }

@@ -15,11 +15,22 @@ export class LaunchLane {
   readonly #relay: RecordRelay;
   readonly #clock: Clock;
   readonly #offsets = new Map<number, number>();
-  #seq = 0;
+  #seq: number;
 
-  constructor(relay: RecordRelay, clock: Clock) {
+  /** `from`: how far an earlier process has got with this lane. */
+  constructor(
+    relay: RecordRelay,
+    clock: Clock,
+    from: { acked: number; openSteps: readonly { step: number; bytes: number }[] } = { acked: 0, openSteps: [] },
+  ) {
     this.#relay = relay;
     this.#clock = clock;
+    this.#seq = from.acked;
+    for (const { step, bytes } of from.openSteps) this.#offsets.set(step, bytes);
+  }
+
+  isOpen(step: number): boolean {
+    return this.#offsets.has(step);
   }
 
   stepStarted(step: number, name: string, kind: StepKind): void {

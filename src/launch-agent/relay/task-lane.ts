@@ -9,12 +9,19 @@ const mostStepBytes = 32 * 1024 * 1024;
 /** The task agent's lane as it passes through here: numbers without gaps, nothing after its last record. */
 export class TaskLane {
   readonly #relay: RecordRelay;
-  #seq = 0;
+  #seq: number;
   #stepBytes = 0;
   #ended: TaskEnded | undefined;
 
-  constructor(relay: RecordRelay) {
+  /** `acked`: how far an earlier process has got with this lane. */
+  constructor(relay: RecordRelay, acked = 0) {
     this.#relay = relay;
+    this.#seq = acked;
+  }
+
+  /** Whether a record has come by this lane. */
+  get hasBegun(): boolean {
+    return this.#seq > 0;
   }
 
   /** The record that ended the task, once it has passed; stored it is when its number is acknowledged. */

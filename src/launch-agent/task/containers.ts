@@ -87,11 +87,24 @@ export class TaskContainers {
     return this.#known.has(name);
   }
 
+  /** An earlier process of this agent made it. */
+  own(container: { id: string; name: string }, options: { primary: boolean }): void {
+    this.#known.set(container.name, container.id);
+    if (!options.primary) return;
+    this.#primary = container.id;
+    this.#mayRun = true;
+  }
+
+  /** All of it is removed, and another one may be made. */
+  forgetPrimary(): void {
+    this.#primary = undefined;
+    this.#mayRun = false;
+  }
+
   /** It does not run any more, and another one takes its place. Removes it; never rejects. */
   async discardPrimary(): Promise<void> {
     const id = this.#primary;
-    this.#primary = undefined;
-    this.#mayRun = false;
+    this.forgetPrimary();
     if (id !== undefined) await removeContainers([id], this.#context);
   }
 

@@ -15,12 +15,14 @@ export interface TaskContext extends SandboxedGround {
 export type AgentEvent =
   /** `hit`: a container that waited took it over; `miss`: one had to be made. */
   | {
-      type: "claimed" | "hit" | "miss" | "started" | "accepted" | "removed";
+      type: "claimed" | "hit" | "miss" | "started" | "accepted" | "adopted" | "removed";
       taskId: string;
       attempt: number;
       atMs: number;
     }
   /** The engine does not answer, or has closed the door: every task here is about to end. */
+  /** What dead agents had left was found, and removed. */
+  | { type: "leaks-found"; count: number; atMs: number }
   | { type: "engine-lost"; message: string; atMs: number }
   | { type: "ended"; taskId: string; attempt: number; atMs: number; end: string; message?: string }
   /** The control plane's answer to a claim, or that there was none. */

@@ -2,6 +2,7 @@ import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Log } from "../log.ts";
+import type { EnginePresence } from "./engine-presence.ts";
 import type { StartGate } from "./start-gate.ts";
 import type { TaskAgentSource } from "./task-agent-source.ts";
 
@@ -9,6 +10,7 @@ import type { TaskAgentSource } from "./task-agent-source.ts";
 export interface Ground {
   engine: Engine;
   info: EngineInfo;
+  presence: EnginePresence;
   images: ImageStore;
   taskAgent: TaskAgentSource;
   gate: StartGate;
@@ -37,6 +39,10 @@ export interface TaskTimes {
   cancelSlackMs: number;
   /** Beyond the task's own run time, until this agent ends it. */
   runTimeSlackMs: number;
+  /** Without the engine, until a task that needs it ends. */
+  engineAwayMs: number;
+  /** Before what an engine failed at is tried again. */
+  engineRestMs: number;
   /** Without a word from the control plane, until tasks are given up. */
   cutOffMs: number;
   /** For giving a task back. */
@@ -52,10 +58,12 @@ export interface TaskTimes {
 export const defaultTimes: TaskTimes = {
   acceptMs: 30_000,
   greetMs: 5_000,
-  // What waits answers within some milliseconds; one that does not is stopped or gone.
-  handOverMs: 500,
+  // What waits answers within some milliseconds, on a machine that is not overloaded; one that is dead says so at once.
+  handOverMs: 3_000,
   cancelSlackMs: 5_000,
   runTimeSlackMs: 30_000,
+  engineAwayMs: 300_000,
+  engineRestMs: 1_000,
   cutOffMs: 3_600_000,
   unclaimMs: 30_000,
   cleanUpMs: 60_000,

@@ -1,5 +1,6 @@
 import type { Work } from "../../protocol/task.ts";
 import type { Ground } from "./ground.ts";
+import type { TaskLink } from "./link.ts";
 import { settledWithin } from "./or-abort.ts";
 import type { TaskSession } from "./session.ts";
 
@@ -7,10 +8,9 @@ export interface Offer {
   /** Of the container that waits. */
   id: string;
   session: TaskSession;
+  link: TaskLink;
   work: Work;
-  /** Settles when the task agent has taken the task over; it may never. */
-  accepted: Promise<void>;
-  hasBegun: () => boolean;
+  proof: string;
 }
 
 /**
@@ -18,13 +18,14 @@ export interface Offer {
  * where that cannot be told, or where the task was taken over too late: then it may have begun, and must not begin again.
  */
 export async function offerTask(offer: Offer, ground: Ground): Promise<"accepted" | "refused"> {
-  const { id, session, hasBegun } = offer;
+  const { id, session, link } = offer;
   const { limits, clock } = ground;
-  session.handOver(offer.work);
-  await settledWithin(Promise.race([offer.accepted, session.ended]), limits.handOverMs, clock);
-  if (hasBegun()) return "accepted";
+  link.handOver(offer.work, offer.proof);
+  await settledWithin(Promise.race([link.accepted, session.ended]), limits.handOverMs, clock);
+  if (link.begun) return "accepted";
   const isSilent = await silence(id, session, ground);
-  if (isSilent && !hasBegun()) return "refused";
+  // It tells of a step before it begins one: a task that was accepted in its last moment, and no more, has not begun.
+  if (isSilent && !link.hasRecords) return "refused";
   throw new Error("the container that waited did not take the task over in time, and was killed");
 }
 

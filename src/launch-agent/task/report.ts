@@ -3,13 +3,13 @@ import type { AgentApi, Claim } from "../api/client.ts";
 import type { LaunchLane } from "../relay/launch-lane.ts";
 import type { TaskContext } from "./context.ts";
 import type { TaskEnd } from "./end.ts";
-import type { TaskSession } from "./session.ts";
+import type { TaskLink } from "./link.ts";
 
 export interface ReportOptions {
   context: TaskContext;
   claim: Claim;
   lane: LaunchLane;
-  session: TaskSession | undefined;
+  link: TaskLink;
   /** Whether the first step may have run. */
   begun: boolean;
   signal: AbortSignal;
@@ -26,7 +26,7 @@ export async function reportEnd(end: TaskEnd, options: ReportOptions): Promise<v
     case "ended":
       lane.line(spinUpStep, end.message);
       lane.stepEnded(spinUpStep, outcomeOf(end));
-      await options.session?.flushed();
+      await options.link.flushed();
       lane.taskEnded(end.status, end.message);
       return await lane.flushed();
     case "infrastructure":
@@ -38,13 +38,13 @@ export async function reportEnd(end: TaskEnd, options: ReportOptions): Promise<v
 
 /** A task whose steps had not begun goes back to the queue; the control plane counts how often. */
 async function reportInfrastructure(message: string, options: ReportOptions): Promise<void> {
-  const { lane, begun, session } = options;
+  const { lane, begun, link } = options;
   lane.stepEnded(spinUpStep, { kind: "infrastructure", message });
   if (!begun) {
     await lane.flushed();
     if ((await giveBack(options.context.api, message, options)) !== "tried-too-often") return;
   }
-  await session?.flushed();
+  await link.flushed();
   lane.taskEnded("infrastructure_fail", message);
   await lane.flushed();
 }

@@ -5,7 +5,9 @@ import { aTask } from "../../../test/fakes/tasks.ts";
 import { syncMarker } from "../../protocol/channel.ts";
 import { encodeFrame } from "../../protocol/frames.ts";
 import { ApiFailure } from "../api/failure.ts";
+import { RecordRelay } from "../relay/records.ts";
 import type { BlobCalls } from "../relay/requests.ts";
+import { TaskLane } from "../relay/task-lane.ts";
 import { TaskSession } from "./session.ts";
 
 const nonce = Buffer.alloc(16, 1);
@@ -46,12 +48,17 @@ function open(options: { stdinReads: boolean }) {
   const session = new TaskSession({
     task: aTask(),
     attachment: { stdin, stdout, stderr: new PassThrough(), close: () => stdin.destroy() },
-    nonce,
+    greeting: { nonce, opening: "first" },
     blobs,
-    post: async (frames) => ({ acked: frames.byteLength > 0 ? Number.MAX_SAFE_INTEGER : 0, gap: false }),
+    lane: new TaskLane(
+      new RecordRelay({
+        post: async () => ({ acked: Number.MAX_SAFE_INTEGER, gap: false }),
+        onAck: () => {},
+        onFailure: () => {},
+      }),
+    ),
     signal: abort.signal,
     onAccepted: () => {},
-    onReported: () => {},
     onViolation: (violation) => violations.push(violation),
     onApiFailure: () => {},
   });

@@ -1,31 +1,32 @@
 import type { Attachment } from "../../engine/engine.ts";
 import { FrameError, maxFrameBytes } from "../../protocol/frames.ts";
-import type { TaskStatus } from "../../protocol/records.ts";
 import type { Task, Work } from "../../protocol/task.ts";
 import { Channel } from "../channel/channel.ts";
 import { ChannelViolation } from "../channel/violation.ts";
 import { FrameWriter } from "../channel/writer.ts";
-import { RecordRelay, type RecordRelayOptions } from "../relay/records.ts";
 import { type BlobCalls, RequestRelay } from "../relay/requests.ts";
-import { TaskLane } from "../relay/task-lane.ts";
+import type { TaskLane } from "../relay/task-lane.ts";
 import { ConfigFault } from "./end.ts";
 import { tailInWords } from "./words.ts";
 
 export interface SessionOptions {
   task: Task;
   attachment: Attachment;
-  nonce: Uint8Array;
-  /** The container has been greeted with this nonce. */
-  greeted?: boolean;
+  greeting: Greeting;
   blobs: BlobCalls;
-  post: RecordRelayOptions["post"];
+  /** Takes what comes, from this attachment as from those before it. */
+  lane: TaskLane;
   signal: AbortSignal;
   onAccepted: () => void;
-  /** The task agent's last record is stored. */
-  onReported: (status: TaskStatus) => void;
   onViolation: (violation: ChannelViolation) => void;
   /** A call to the control plane failed for good. */
   onApiFailure: (error: unknown) => void;
+}
+
+/** The marker that opens an attachment, and what stands before it; see ChannelOptions. */
+export interface Greeting {
+  nonce: Uint8Array;
+  opening: "first" | "again" | "greeted";
 }
 
 const stderrTailBytes = 4096;
@@ -35,8 +36,9 @@ export class TaskSession {
   readonly #options: SessionOptions;
   readonly #writer: FrameWriter;
   readonly #channel: Channel;
-  readonly #lane: TaskLane;
   readonly #requests: RequestRelay;
+  /** Ends the transfers: they are void when the attachment is. */
+  readonly #over = new AbortController();
   #stderr: Buffer = Buffer.alloc(0);
   /** When the container's output has ended, or was refused. Never rejects. */
   readonly ended: Promise<void>;
@@ -45,30 +47,22 @@ export class TaskSession {
     this.#options = options;
     const { attachment } = options;
     this.#writer = new FrameWriter(attachment.stdin);
-    this.#lane = new TaskLane(
-      new RecordRelay({
-        post: options.post,
-        onAck: (seq) => this.#onAck(seq),
-        onFailure: options.onApiFailure,
-      }),
-    );
     this.#requests = new RequestRelay({
       blobs: options.blobs,
       writer: this.#writer,
-      signal: options.signal,
+      signal: AbortSignal.any([options.signal, this.#over.signal]),
       onFenced: options.onApiFailure,
       onViolation: options.onViolation,
     });
     this.#channel = new Channel({
       stdout: attachment.stdout,
       writer: this.#writer,
-      nonce: options.nonce,
-      markerSent: options.greeted === true,
+      ...options.greeting,
       task: options.task,
       handlers: {
         hello: () => {},
         accepted: options.onAccepted,
-        record: (seq, record, body) => this.#lane.record(seq, record, body),
+        record: (seq, record, body) => options.lane.record(seq, record, body),
         transfer: (frame, body) => this.#requests.frame(frame, body),
       },
     });
@@ -78,20 +72,20 @@ export class TaskSession {
     });
   }
 
-  /** Whether the task agent has said how the task ended, be that stored or not. */
-  get saidEnd(): boolean {
-    return this.#lane.ended !== undefined;
+  /** Whether the task agent has answered. */
+  get greeted(): boolean {
+    return this.#channel.greeted;
   }
 
   get stderr(): string {
     return tailInWords(this.#stderr);
   }
 
-  handOver(work: Work): void {
+  handOver(work: Work, proof?: string): void {
     const { id, attempt } = this.#options.task;
     const body = Buffer.from(JSON.stringify(work));
     try {
-      this.#writer.send({ type: "task", task: id, attempt }, body);
+      this.#writer.send({ type: "task", task: id, attempt, ...(proof === undefined ? {} : { proof }) }, body);
     } catch (cause) {
       if (!(cause instanceof FrameError)) throw cause;
       const message = `the job's steps take ${body.byteLength} bytes, more than the ${maxFrameBytes} that can be handed over`;
@@ -109,21 +103,16 @@ export class TaskSession {
     }
   }
 
-  /** When every record that came is stored, or none can be any more. */
-  async flushed(): Promise<void> {
-    await this.#lane.flushed();
+  /** Records up to this number are stored. */
+  ack(seq: number): void {
+    this.#writer.ack(seq);
   }
 
   async close(): Promise<void> {
+    this.#over.abort(new Error("the attachment is over"));
     this.#writer.close();
     this.#options.attachment.close();
     await this.#requests.settled();
-  }
-
-  #onAck(seq: number): void {
-    this.#writer.ack(seq);
-    const ended = this.#lane.ended;
-    if (ended && seq >= ended.seq) this.#options.onReported(ended.record.status);
   }
 
   /** Always read, or the container would stand still; only its end is kept, for a task agent that dies early. */

@@ -1,35 +1,34 @@
-import { type Attachment, type Exit, isEngineError } from "../../engine/engine.ts";
-import { spinUpStep } from "../../protocol/records.ts";
-import type { Work } from "../../protocol/task.ts";
+import { type EngineError, isEngineError } from "../../engine/engine.ts";
 import type { Claim } from "../api/client.ts";
 import { isFenced } from "../api/failure.ts";
 import { errorFacts } from "../log.ts";
 import { label } from "../plan/labels.ts";
-import { deadlineMs } from "../plan/plan.ts";
-import type { Waiting } from "../pool/member.ts";
 import { LaunchLane } from "../relay/launch-lane.ts";
 import { RecordRelay } from "../relay/records.ts";
+import { type Adoptable, resumeTask } from "./adoptable.ts";
+import { watchContainer } from "./container-watch.ts";
 import { TaskContainers } from "./containers.ts";
 import type { TaskContext } from "./context.ts";
 import { endOfDeath, endOfError, type TaskEnd } from "./end.ts";
-import { offerTask, silence } from "./hand-over.ts";
 import { keepLease } from "./heartbeat.ts";
+import { TaskLink } from "./link.ts";
 import { settledWithin } from "./or-abort.ts";
+import type { RunEvent, RunParts } from "./parts.ts";
 import { reportEnd } from "./report.ts";
-import { followService } from "./service.ts";
-import { TaskSession } from "./session.ts";
-import { type SpunUp, servicePlan, spinUp } from "./spin-up.ts";
-import { shortId } from "./words.ts";
+import { surelyNotBegun, TaskStarter } from "./starter.ts";
+import { TaskStopper } from "./stopper.ts";
 
 /** How soon the lease is first renewed when spinning up takes long; before that it would only be in the way. */
 const firstHeartbeatMs = 500;
 const hurryMs = 1_000;
 
-/** One attempt of one task on this agent, from its claim to nothing of it being left. */
+/** One attempt of one task on this agent, from its claim, or its adoption, to nothing of it being left. */
 export class TaskRun {
   readonly claim: Claim;
   readonly #context: TaskContext;
-  readonly #lane: LaunchLane;
+  readonly #adoptable: Adoptable | undefined;
+  readonly #parts: RunParts;
+  readonly #stopper: TaskStopper;
   /** Ends everything of this run but its report and its cleanup. */
   readonly #abort = new AbortController();
   /** Ends posts: nobody listens any more. */
@@ -38,32 +37,25 @@ export class TaskRun {
   readonly #end = Promise.withResolvers<TaskEnd>();
   readonly #started = Promise.withResolvers<void>();
   readonly #background: Promise<unknown>[] = [];
-  readonly #containers: TaskContainers;
-  #session: TaskSession | undefined;
-  /** Of a container that waited, and has not accepted the task yet: whatever becomes of it, the task can start elsewhere. */
-  #offered: TaskSession | undefined;
-  readonly #accepted = Promise.withResolvers<void>();
-  #begun = false;
+  #following = false;
+  #ranBefore = false;
   #ended = false;
-  #forced: { status: "canceled" | "timedout"; reason: string } | undefined;
 
-  constructor(claim: Claim, context: TaskContext) {
+  /** `adoptable`: what an earlier process of this agent has left of it. */
+  constructor(claim: Claim, context: TaskContext, adoptable?: Adoptable) {
     this.claim = claim;
     this.#context = context;
-    const relay = new RecordRelay({
-      post: (frames) => this.#post("launch", frames),
-      onAck: () => {},
-      onFailure: (error) => this.#onApiFailure(error),
-    });
-    this.#lane = new LaunchLane(relay, context.clock);
-    this.#containers = new TaskContainers(context, this.#abort.signal);
+    this.#adoptable = adoptable;
+    this.#parts = this.#makeParts(adoptable);
+    this.#stopper = new TaskStopper(this.#parts, (end) => this.#finish(end));
   }
 
   /** Whether what carries these labels is this run's. */
   owns(labels: Readonly<Record<string, string>>): boolean {
     const { id, attempt } = this.claim.task;
     if (labels[label.task] === id && labels[label.attempt] === String(attempt)) return true;
-    return this.#containers.knows(labels[label.member] ?? "");
+    if (this.#adoptable?.sandbox !== undefined && labels[label.sandbox] === this.#adoptable.sandbox) return true;
+    return this.#parts.containers.knows(labels[label.member] ?? "");
   }
 
   /** Runs it to its end. Never rejects. `admitted` resolves when there is room for it. */
@@ -90,8 +82,105 @@ export class TaskRun {
   /** This agent stops: what has not begun goes back to the queue, what has is cancelled; a second time without grace. */
   cancel(reason: string, options: { hurry: boolean }): void {
     if (options.hurry) this.#background.push(this.#abandon(reason));
-    if (this.#begun) this.#stop("canceled", reason, options);
+    if (this.#parts.link.begun) this.#stop("canceled", reason, options);
     else this.#finish({ kind: "infrastructure", message: reason });
+  }
+
+  #makeParts(adoptable: Adoptable | undefined): RunParts {
+    const { claim } = this;
+    const context = this.#context;
+    const { signal } = this.#abort;
+    const onApiFailure = (error: unknown) => this.#onApiFailure(error);
+    const relay = new RecordRelay({
+      post: (frames) => this.#post("launch", frames),
+      onAck: () => {},
+      onFailure: onApiFailure,
+    });
+    const from = adoptable && { acked: adoptable.claim.acked.launch, openSteps: adoptable.claim.openSteps };
+    const link = new TaskLink({
+      task: claim.task,
+      blobs: context.api.blobs(claim.token),
+      post: (frames) => this.#post("task", frames),
+      ...(adoptable ? { acked: adoptable.claim.acked.task } : {}),
+      signal,
+      onAccepted: () => this.#onAccepted(),
+      onReported: () => this.#finish({ kind: "reported" }),
+      onViolation: (violation) =>
+        this.#finish({ kind: "infrastructure", message: `task channel: ${violation.message}` }),
+      onApiFailure,
+    });
+    return {
+      claim,
+      context,
+      lane: new LaunchLane(relay, context.clock, from),
+      link,
+      containers: new TaskContainers(context, signal),
+      signal,
+      alongside: (work) => void this.#background.push(work),
+      follow: (id) => this.#follow(id),
+      emit: (type) => this.#emit(type),
+    };
+  }
+
+  async #start(): Promise<void> {
+    if (this.#adoptable && (await resumeTask(this.#adoptable, this.#parts)) === "resumed") return;
+    await new TaskStarter(this.#parts).start();
+    this.#background.push(this.#watchAcceptance());
+  }
+
+  async #watchAcceptance(): Promise<void> {
+    const { acceptMs } = this.#context.limits;
+    const { link, signal } = this.#parts;
+    do await this.#context.clock.sleep(acceptMs, signal).catch(() => undefined);
+    while (this.#context.presence.isAway && !signal.aborted);
+    if (link.begun || this.#ended) return;
+    const said = link.stderr;
+    const message = `the task agent did not take the task over within ${acceptMs / 1000} s${said ? `. It said: ${said}` : ""}`;
+    this.#finish({ kind: "infrastructure", message });
+  }
+
+  #onAccepted(): void {
+    this.#stopper.remind();
+    if (this.#ranBefore) return;
+    this.#ranBefore = true;
+    this.#emit("accepted");
+    this.#background.push(this.#stopper.watchRunTime());
+  }
+
+  #follow(id: string): void {
+    this.#started.resolve();
+    if (this.#following) return;
+    this.#following = true;
+    this.#background.push(this.#awaitFate(id));
+  }
+
+  /** The end of the container, if it comes before the task's own word. */
+  async #awaitFate(id: string): Promise<void> {
+    const { link, signal } = this.#parts;
+    const fate = await watchContainer({ id, link, ground: this.#context, signal });
+    if (!fate) return;
+    if (fate.kind === "lost") return this.#finish(this.#stopper.forcedEnd ?? this.#failure(fate.error));
+    if (fate.kind === "gone") {
+      const message = "the container was removed from outside";
+      return this.#finish(this.#stopper.forcedEnd ?? { kind: "infrastructure", message });
+    }
+    const { forced } = this.#stopper;
+    const { limits } = this.claim.task.container;
+    const stderr = link.stderr;
+    this.#finish(endOfDeath({ exit: fate.exit, begun: link.begun, limits, stderr, ...(forced ? { forced } : {}) }));
+  }
+
+  #failure(error: unknown): TaskEnd {
+    if (isEngineError(error, "unreachable") || isEngineError(error, "forbidden")) this.#tellLost(error);
+    return endOfError(error);
+  }
+
+  #tellLost({ message }: EngineError): void {
+    this.#context.onEvent({ type: "engine-lost", message, atMs: this.#context.clock.monotonic() });
+  }
+
+  #stop(status: "canceled" | "timedout", reason: string, options: { hurry: boolean }): void {
+    if (!this.#ended) this.#stopper.stop(status, reason, options);
   }
 
   /** A control plane that does not answer is not waited for when somebody waits for us. */
@@ -101,229 +190,6 @@ export class TaskRun {
     if (this.#reported.signal.aborted) return;
     this.#finish({ kind: "unheard", message: reason });
     this.#unheard.abort(new Error(reason));
-  }
-
-  /** An image may be removed between the look at it and the container: then it is looked for, and pulled, once more. */
-  async #start(): Promise<void> {
-    try {
-      await this.#startOnce();
-    } catch (error) {
-      if (!isEngineError(error, "not-found") || this.#containers.primary !== undefined) throw error;
-      this.#context.images.forgetAll();
-      await this.#startOnce();
-    }
-  }
-
-  async #startOnce(): Promise<void> {
-    const { task, resourceClass } = this.claim;
-    const spun = await spinUp(task, this.#context, { lane: this.#lane, resourceClass, signal: this.#abort.signal });
-    const hasServices = spun.images.length > 1;
-    const waited = !hasServices && (await this.#startWaiting(spun));
-    if (!waited) await this.#startPrimary(spun, { handOver: !hasServices });
-    if (hasServices) {
-      await this.#startServices(spun);
-      this.#session?.handOver(spun.work);
-    }
-    this.#lane.stepEnded(spinUpStep, { kind: "succeeded" });
-    this.#background.push(this.#watchAcceptance());
-    if (!hasServices) this.#context.pool.expect(task.container, spun.primary);
-  }
-
-  /** In a container that waits for a task of this shape. False where there is none that takes this one over at once. */
-  async #startWaiting(spun: SpunUp): Promise<boolean> {
-    const { pool, clock } = this.#context;
-    const member = pool.take(spun.primary, deadlineMs(this.claim.task, clock.now()));
-    const adopting = member && this.#containers.adopt(member);
-    pool.yieldMemory();
-    const waiting = await adopting;
-    if (waiting) await this.#offer(waiting, spun.work);
-    if (!this.#begun) this.#emit("miss");
-    return this.#begun;
-  }
-
-  async #offer({ id, attachment, nonce, words }: Waiting, work: Work): Promise<void> {
-    const { clock } = this.#context;
-    const beganAt = clock.monotonic();
-    const session = this.#openSession(attachment, { nonce, greeted: true });
-    this.#offered = session;
-    const offer = { id, session, work, accepted: this.#accepted.promise, hasBegun: () => this.#begun };
-    if ((await offerTask(offer, this.#context)) === "refused") {
-      this.#session = undefined;
-      this.#offered = undefined;
-      this.#background.push(this.#containers.discardPrimary(), session.close());
-      return;
-    }
-    const tookMs = Math.round(clock.monotonic() - beganAt);
-    this.#started.resolve();
-    this.#emit("hit");
-    this.#sayNetwork(words);
-    this.#lane.line(spinUpStep, `Container ${shortId(id)} was waiting, handed over in ${tookMs} ms`);
-    this.#background.push(this.#watchContainer(id));
-  }
-
-  async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
-    const { clock } = this.#context;
-    const beganAt = clock.monotonic();
-    const id = await this.#containers.startPrimary(spun.primary, {
-      untilMs: deadlineMs(this.claim.task, clock.now()),
-      onNetwork: (words) => this.#sayNetwork(words),
-      onAttached: (attachment) => {
-        const session = this.#openSession(attachment, { nonce: this.#context.randomBytes(16), greeted: false });
-        if (options.handOver) session.handOver(spun.work);
-      },
-    });
-    this.#started.resolve();
-    this.#emit("started");
-    const tookMs = Math.round(clock.monotonic() - beganAt);
-    this.#lane.line(spinUpStep, `Container ${shortId(id)} started in ${tookMs} ms`);
-    this.#background.push(this.#watchContainer(id));
-  }
-
-  #sayNetwork(words: readonly string[]): void {
-    for (const line of words) this.#lane.line(spinUpStep, line);
-  }
-
-  #openSession(attachment: Attachment, greeting: { nonce: Uint8Array; greeted: boolean }): TaskSession {
-    const session: TaskSession = new TaskSession({
-      task: this.claim.task,
-      attachment,
-      ...greeting,
-      blobs: this.#context.api.blobs(this.claim.token),
-      post: (frames) => this.#post("task", frames),
-      signal: this.#abort.signal,
-      onAccepted: () => this.#onAccepted(),
-      onReported: () => this.#finish({ kind: "reported" }),
-      onViolation: (violation) => {
-        if (this.#offered !== session)
-          this.#finish({ kind: "infrastructure", message: `task channel: ${violation.message}` });
-      },
-      onApiFailure: (error) => this.#onApiFailure(error),
-    });
-    this.#session = session;
-    this.#background.push(session.ended.then(() => this.#watchSilence(session)));
-    return session;
-  }
-
-  async #startServices(spun: SpunUp): Promise<void> {
-    const { task } = this.claim;
-    const joins = this.#containers.primary ?? "";
-    await Promise.all(
-      task.container.images.slice(1).map(async (spec, at) => {
-        const index = at + 1;
-        const image = spun.images[index];
-        if (!image) return;
-        const plan = servicePlan(task, this.#context, { spec, image, agent: spun.agent, index, joins });
-        const started = await this.#containers.startService(plan);
-        const service = { ...started, step: index, name: spec.image, lane: this.#lane, signal: this.#abort.signal };
-        this.#background.push(followService(service, this.#context));
-      }),
-    );
-  }
-
-  async #watchAcceptance(): Promise<void> {
-    const { acceptMs } = this.#context.limits;
-    await this.#sleep(acceptMs);
-    if (this.#begun || this.#ended) return;
-    const said = this.#session?.stderr;
-    const message = `the task agent did not take the task over within ${acceptMs / 1000} s${said ? `. It said: ${said}` : ""}`;
-    this.#finish({ kind: "infrastructure", message });
-  }
-
-  #onAccepted(): void {
-    this.#begun = true;
-    this.#offered = undefined;
-    this.#accepted.resolve();
-    this.#emit("accepted");
-    if (this.#forced) this.#session?.cancel(this.#forced.status, this.#forced.reason);
-    this.#background.push(this.#watchRunTime());
-  }
-
-  /** The task agent ends the task itself when its time is up; this is for one that does not. */
-  async #watchRunTime(): Promise<void> {
-    const { maxRunTimeMs, killGraceMs } = this.claim.task.work;
-    await this.#sleep(maxRunTimeMs + killGraceMs + this.#context.limits.runTimeSlackMs);
-    if (this.#ended || this.#abort.signal.aborted) return;
-    this.#stop("timedout", `longer than the limit of ${Math.round(maxRunTimeMs / 1000)} s`, { hurry: false });
-  }
-
-  /** The end of the container, if it comes before the task's own word. */
-  async #watchContainer(id: string): Promise<void> {
-    const end = await this.#containerEnd(id);
-    if (!end) return;
-    if (this.#session?.saidEnd) {
-      // All that it had to say is on its way; the last acknowledgement ends the task.
-      await this.#session.flushed();
-      return;
-    }
-    this.#finish(end);
-  }
-
-  async #containerEnd(id: string): Promise<TaskEnd | undefined> {
-    const { engine, limits, clock } = this.#context;
-    try {
-      const exit = await engine.wait(id, this.#abort.signal);
-      await settledWithin(this.#session?.ended ?? Promise.resolve(), limits.drainMs, clock);
-      return this.#deathEnd(exit);
-    } catch (error) {
-      if (this.#abort.signal.aborted) return undefined;
-      if (isEngineError(error, "not-found")) {
-        return this.#forcedEnd() ?? { kind: "infrastructure", message: "the container was removed from outside" };
-      }
-      return this.#failure(error);
-    }
-  }
-
-  #failure(error: unknown): TaskEnd {
-    const end = endOfError(error);
-    if (end.kind === "infrastructure" && (isEngineError(error, "unreachable") || isEngineError(error, "forbidden"))) {
-      this.#context.onEvent({ type: "engine-lost", message: end.message, atMs: this.#context.clock.monotonic() });
-    }
-    return end;
-  }
-
-  /** Output that ends while the container goes on: the attachment broke, and nobody hears the task any more. */
-  async #watchSilence(session: TaskSession): Promise<void> {
-    if (this.#offered === session) return;
-    await this.#sleep(this.#context.limits.drainMs);
-    if (this.#ended || this.#abort.signal.aborted || this.#session?.saidEnd) return;
-    this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the connection to the container broke" });
-  }
-
-  #deathEnd(exit: Exit): TaskEnd {
-    return endOfDeath({
-      exit,
-      begun: this.#begun,
-      limits: this.claim.task.container.limits,
-      ...(this.#forced ? { forced: this.#forced } : {}),
-      stderr: this.#session?.stderr ?? "",
-    });
-  }
-
-  #stop(status: "canceled" | "timedout", reason: string, options: { hurry: boolean }): void {
-    if (this.#ended) return;
-    const again = this.#forced !== undefined;
-    this.#forced ??= { status, reason };
-    if (!this.#begun) return this.#finish({ kind: "ended", ...this.#forced, message: reason });
-    this.#session?.cancel(status, reason);
-    if (options.hurry && !again) this.#session?.cancel(status, reason);
-    const graceMs = this.claim.task.work.killGraceMs + this.#context.limits.cancelSlackMs;
-    this.#background.push(this.#insist(options.hurry || again ? hurryMs : graceMs));
-  }
-
-  async #insist(afterMs: number): Promise<void> {
-    await this.#sleep(afterMs);
-    const id = this.#containers.primary;
-    if (this.#ended || id === undefined) return;
-    const killed = this.#context.engine.kill(id, this.#abort.signal);
-    // Whether or not the engine obeys: the task ends here.
-    if (!(await settledWithin(killed, this.#context.limits.drainMs, this.#context.clock))) {
-      this.#finish(this.#forcedEnd() ?? { kind: "infrastructure", message: "the container could not be killed" });
-    }
-  }
-
-  #forcedEnd(): TaskEnd | undefined {
-    if (!this.#forced) return undefined;
-    return { kind: "ended", status: this.#forced.status, message: this.#forced.reason };
   }
 
   async #keepLease(signal: AbortSignal): Promise<void> {
@@ -352,7 +218,7 @@ export class TaskRun {
     if (this.#ended) return;
     this.#ended = true;
     if (end.kind === "unheard") this.#unheard.abort(new Error(end.message));
-    if (!this.#begun) this.#abort.abort(new Error("the task is over"));
+    if (!this.#parts.link.begun) this.#abort.abort(new Error("the task is over"));
     this.#end.resolve(end);
   }
 
@@ -361,14 +227,15 @@ export class TaskRun {
     const message = end.kind === "reported" ? {} : { message: end.message };
     this.#context.log.info({ task: task.id, attempt: task.attempt, end: end.kind, ...message }, "task ended");
     this.#context.onEvent({ type: "ended", ...this.#ids(), end: end.kind, ...message });
+    const { lane, link } = this.#parts;
     try {
-      if (end.kind === "infrastructure" && !this.#begun) await this.#makeSure();
+      const begun = link.begun || (end.kind === "infrastructure" && !(await surelyNotBegun(this.#parts)));
       await reportEnd(end, {
         context: this.#context,
         claim: this.claim,
-        lane: this.#lane,
-        session: this.#session,
-        begun: this.#begun,
+        lane,
+        link,
+        begun,
         signal: this.#unheard.signal,
       });
     } catch (error) {
@@ -376,16 +243,9 @@ export class TaskRun {
     }
   }
 
-  /** A task is only given back when it surely did not begin. */
-  async #makeSure(): Promise<void> {
-    const id = this.#containers.primary;
-    if (!this.#containers.mayRun || id === undefined || !this.#session) return;
-    await silence(id, this.#session, this.#context);
-  }
-
   async #cleanUp(): Promise<void> {
-    await this.#containers.removeAll();
-    await this.#session?.close();
+    await this.#parts.containers.removeAll();
+    await this.#parts.link.close();
     this.#emit("removed");
   }
 
@@ -396,16 +256,12 @@ export class TaskRun {
     );
   }
 
-  async #sleep(ms: number): Promise<void> {
-    await this.#context.clock.sleep(ms, this.#abort.signal).catch(() => undefined);
-  }
-
   #ids() {
     const { id, attempt } = this.claim.task;
     return { taskId: id, attempt, atMs: this.#context.clock.monotonic() };
   }
 
-  #emit(type: "hit" | "miss" | "started" | "accepted" | "removed"): void {
+  #emit(type: RunEvent): void {
     this.#context.onEvent({ type, ...this.#ids() });
   }
 }

@@ -47,7 +47,7 @@ export class Channel {
   #lastId = 0;
   #seq = 0;
   #cancels = 0;
-  #accepted: { task: string; attempt: number } | undefined;
+  #accepted: { task: string; attempt: number; proof?: string } | undefined;
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -224,9 +224,9 @@ export class Channel {
     if (this.#accepted) return;
     const work = parseWork(body);
     if (!work) return;
-    const { task, attempt } = frame;
-    this.#accepted = { task, attempt };
-    void this.#send({ type: "accepted", task, attempt });
+    const { task, attempt, proof } = frame;
+    this.#accepted = { task, attempt, ...(proof !== undefined && { proof }) };
+    void this.#send({ type: "accepted", ...this.#accepted });
     this.#options.onTask(work);
   }
 

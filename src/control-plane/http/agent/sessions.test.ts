@@ -1,15 +1,14 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Held, started } from "../../../../test/fakes/fake-agent.ts";
 import {
   configOf,
   type TemporaryControlPlane,
   temporaryControlPlane,
 } from "../../../../test/fakes/temporary-control-plane.ts";
-import { systemClock } from "../../../lib/clock.ts";
 import { AdoptResponse, agentApi } from "../../../protocol/agent-api.ts";
 
-/** Time passes fast for questions: what would take seconds is over at once. */
-const hasty = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 10, signal) };
+/** A question takes seconds. */
+vi.setConfig({ testTimeout: 30_000 });
 
 const name = "agent";
 
@@ -32,7 +31,7 @@ async function claimed(plane: TemporaryControlPlane, session: string): Promise<H
 }
 
 test("a process that is silent loses its name to the next one, which adopts its task", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   await held.send(
     [
@@ -56,7 +55,7 @@ test("a process that is silent loses its name to the next one, which adopts its 
 });
 
 test("what the earlier process of an adopted task sends is stale everywhere, and the later one goes on", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   await open(plane, "second");
   const { task_token } = AdoptResponse.parse((await adopt(plane, held, "second")).json);
@@ -76,7 +75,7 @@ test("what the earlier process of an adopted task sends is stale everywhere, and
 });
 
 test("a process that holds a claim open keeps its name, because it calls again when it is asked to", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   await open(plane, "first");
   const calling = new AbortController();
   const live = async () => {
@@ -94,7 +93,7 @@ test("a process that holds a claim open keeps its name, because it calls again w
 });
 
 test("a process whose places are all taken keeps its name by its heartbeats", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   const calling = new AbortController();
   const live = async () => {
@@ -111,7 +110,7 @@ test("a process whose places are all taken keeps its name by its heartbeats", as
 });
 
 test("a call that was held for a process that died is no sign of life", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   const dying = new AbortController();
   const heartbeat = held
@@ -125,7 +124,7 @@ test("a call that was held for a process that died is no sign of life", async ()
 });
 
 test("a process that has lost its name gets no task any more", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   await open(plane, "first");
   await open(plane, "second");
   await plane.start(configOf(["build"]));
@@ -148,7 +147,7 @@ test("a name that was given back is free at once", async () => {
 });
 
 test("an attempt that is over is not adopted, nor one of another agent", async () => {
-  await using plane = await temporaryControlPlane({ clock: hasty });
+  await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   await plane.agent.call("POST", agentApi.session, { token: plane.token, json: { name: "other", session: "x" } });
   const json = { name: "other", session: "x", task_id: held.task.id, attempt: 1 };

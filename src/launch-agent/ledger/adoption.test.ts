@@ -1,0 +1,258 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { FakeControlPlane, type FakeTask } from "../../../test/fakes/fake-control-plane.ts";
+import { type Death, MortalProcess } from "../../../test/fakes/mortal-process.ts";
+import { allThatIsSaid, talk } from "../../../test/fakes/talking-task.ts";
+import { aTask } from "../../../test/fakes/tasks.ts";
+import { createDummyEngine, type DummyEngine } from "../../engine/dummy/index.ts";
+import { systemClock } from "../../lib/clock.ts";
+import { Secret } from "../../lib/secret.ts";
+import { syncMarker } from "../../protocol/channel.ts";
+import { encodeFrame } from "../../protocol/frames.ts";
+import { type AgentEvent, type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "../index.ts";
+
+const taskAgentImage = "cofferdam/task-agent";
+
+let controlPlane: FakeControlPlane;
+let url: string;
+let engine: DummyEngine;
+let processes: MortalProcess[];
+let last: LaunchAgent | undefined;
+let events: AgentEvent[];
+/** Names of the containers in which steps began. */
+let begun: string[];
+
+beforeEach(async () => {
+  controlPlane = new FakeControlPlane();
+  url = await controlPlane.listen();
+  processes = [];
+  events = [];
+  begun = [];
+  engine = createDummyEngine({
+    program: async (process) => await talk(process, begun),
+    images: { [taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/node"]' } } },
+  });
+});
+
+afterEach(async () => {
+  await last?.stop("the test is over");
+  last = undefined;
+  for (const process of processes) await process[Symbol.asyncDispose]();
+  await controlPlane.close();
+  if (engine.callerErrors.length > 0) throw engine.callerErrors[0];
+});
+
+async function start(options: Partial<LaunchAgentOptions> = {}, death?: Death): Promise<MortalProcess> {
+  const process = new MortalProcess(engine, death);
+  processes.push(process);
+  last = startLaunchAgent({
+    api: { baseUrl: await process.url(url), token: new Secret(controlPlane.classToken) },
+    engine: process.engine,
+    name: "agent-1",
+    session: `session-${processes.length}`,
+    hostname: "host",
+    version: "test",
+    capacity: { tasks: 4, memoryBytes: 8 * 1024 ** 3, cpus: 8 },
+    taskAgentImage,
+    clock: systemClock,
+    newId: () => crypto.randomUUID(),
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    onEvent: (event) => events.push(event),
+    ...options,
+  });
+  return process;
+}
+
+function endOf(task: FakeTask): string | undefined {
+  const record = task.records.find((stored) => stored.record.type === "task-ended")?.record;
+  return record?.type === "task-ended" ? record.status : undefined;
+}
+
+function outputOf(task: FakeTask): string {
+  const pieces = task.records.filter(({ record }) => record.type === "output" && record.step === 100);
+  return Buffer.concat(pieces.map(({ body }) => body)).toString();
+}
+
+async function ended(task: FakeTask): Promise<string | undefined> {
+  await controlPlane.until(() => endOf(task) !== undefined);
+  return endOf(task);
+}
+
+async function left(): Promise<string[]> {
+  const objects = await engine.list({ "dev.cofferdam.agent": "agent-1" }, new AbortController().signal);
+  return objects.map(({ id }) => id);
+}
+
+async function nothingLeft(): Promise<void> {
+  await expect.poll(left, { timeout: 10_000 }).toEqual([]);
+}
+
+const withService = {
+  executor: "docker" as const,
+  images: ["dummy", "dummy-user"].map((image) => ({ image, environment: {} })),
+};
+
+/** What has been said, in the middle of it. */
+async function inTheMiddle(task: FakeTask): Promise<void> {
+  await controlPlane.until(() => outputOf(task).includes("line 5"));
+}
+
+test("a task whose agent was killed goes on, and none of its output is lost or said twice", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const first = await start();
+  await inTheMiddle(task);
+
+  first.die();
+  await start();
+
+  expect(await ended(task)).toBe("success");
+  expect(outputOf(task)).toBe(allThatIsSaid);
+  expect(begun).toHaveLength(1);
+  await nothingLeft();
+});
+
+test("a task in a container that waited in the pool is found by asking the container", async () => {
+  const pool = { perShape: 1, total: 1, pauseMs: 1 };
+  const one = controlPlane.enqueue(aTask({ id: "one" }));
+  const first = await start({ pool });
+  expect(await ended(one)).toBe("success");
+  await expect
+    .poll(async () => (await engine.list({ "dev.cofferdam.role": "pool" }, AbortSignal.timeout(5_000))).length)
+    .toBe(2);
+  const two = controlPlane.enqueue(aTask({ id: "two" }));
+  await inTheMiddle(two);
+  expect(events.some((event) => event.type === "hit" && event.taskId === "two")).toBe(true);
+
+  first.die();
+  await start();
+
+  expect(await ended(two)).toBe("success");
+  expect(outputOf(two)).toBe(allThatIsSaid);
+  expect(begun).toHaveLength(2);
+  await nothingLeft();
+});
+
+test("services of an adopted task are followed again, and go with it", async () => {
+  const task = controlPlane.enqueue(aTask({ container: withService }));
+  const first = await start();
+  await inTheMiddle(task);
+
+  first.die();
+  await start();
+
+  expect(await ended(task)).toBe("success");
+  const about = task.records.filter(({ lane, record }) => lane === "launch" && "step" in record && record.step === 1);
+  expect(about.map(({ record }) => record.type)).toEqual(["step-started", "output"]);
+  await nothingLeft();
+});
+
+test("a container whose task is over goes at once", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const first = await start();
+  await inTheMiddle(task);
+  first.die();
+  controlPlane.fence(task);
+
+  await start();
+
+  await nothingLeft();
+  expect(endOf(task)).toBeUndefined();
+});
+
+test("a container that says it has another one's task is not believed", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const first = await start();
+  await inTheMiddle(task);
+  first.die();
+  const signal = new AbortController().signal;
+  const labels = {
+    "dev.cofferdam.agent": "agent-1",
+    "dev.cofferdam.role": "pool",
+    "dev.cofferdam.member": "liar",
+    "dev.cofferdam.deadline": String(Date.now() + 1e6),
+  };
+  const id = await engine.create(
+    {
+      name: "liar",
+      labels,
+      image: "dummy",
+      environment: {},
+      limits: { memoryBytes: 1, cpus: 1, pids: 1, openFiles: 1 },
+      isolation: "standard",
+      network: { mode: "none" },
+      shared: [],
+    },
+    signal,
+  );
+  const { stdin, stdout } = await engine.attach(id, signal);
+  await engine.start(id, signal);
+  stdout.resume();
+  stdin.write(syncMarker(Buffer.alloc(16)));
+  stdin.write(encodeFrame({ type: "task", task: task.task.id, attempt: 1, proof: "forged" }, Buffer.from("{}")));
+  await expect.poll(() => begun).toContain("liar");
+
+  await start();
+
+  expect(await ended(task)).toBe("success");
+  expect(outputOf(task)).toBe(allThatIsSaid);
+  await nothingLeft();
+});
+
+describe("an engine that comes back", () => {
+  test("finds the task going on, with all of its output", async () => {
+    const task = controlPlane.enqueue(aTask());
+    await start();
+    await inTheMiddle(task);
+
+    engine.goAway();
+    await systemClock.sleep(30);
+    engine.comeBack();
+
+    expect(await ended(task)).toBe("success");
+    expect(outputOf(task)).toBe(allThatIsSaid);
+    expect(begun).toHaveLength(1);
+  });
+
+  test("starts the tasks that came meanwhile, at their first attempt", async () => {
+    await start({ times: { engineRestMs: 5 } });
+    await controlPlane.until(() => controlPlane.claims.length > 0);
+    await last?.ready;
+    engine.goAway();
+    const task = controlPlane.enqueue(aTask());
+    await controlPlane.until(() => task.records.length > 0);
+    engine.comeBack();
+
+    expect(await ended(task)).toBe("success");
+    expect(task.unclaimed).toEqual([]);
+  });
+});
+
+/** Engine calls of one task with a service, from the agent's start to its end, and a few more. */
+const calls = Array.from({ length: 32 }, (_, at) => at + 1);
+
+describe.each(["before", "after"] as const)("an agent that is killed %s its engine call", (when) => {
+  test.each(calls)("number %i leaves a task that ends once, and nothing else", async (atCall) => {
+    let task = controlPlane.enqueue(aTask({ container: withService }));
+    const first = await start({}, { atCall, when });
+    await Promise.race([first.died, controlPlane.until(() => endOf(task) !== undefined)]);
+    first.die();
+
+    await start({ times: { greetMs: 500 } });
+    await controlPlane.until(() => controlPlane.sessions.get("agent-1") === "session-2");
+    // Whoever was claimed and has no container is not found by anybody: its lease runs out.
+    await controlPlane.until(() => endOf(task) !== undefined || controlPlane.claims.length > 1);
+    await settled(task);
+    if (endOf(task) === undefined && task.session === "session-1") task = controlPlane.expireLease(task);
+
+    expect(await ended(task)).toBe("success");
+    expect(outputOf(task)).toBe(allThatIsSaid);
+    expect(begun).toHaveLength(1);
+    await nothingLeft();
+  });
+});
+
+/** When the second process has looked at what the first one left. */
+async function settled(task: FakeTask): Promise<void> {
+  await expect
+    .poll(async () => endOf(task) !== undefined || task.session === "session-2" || (await left()).length === 0)
+    .toBe(true);
+}

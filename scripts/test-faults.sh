@@ -1,0 +1,7 @@
+#!/bin/sh
+# npm run test:faults: sets up what is missing, then does every harm that the suite knows. Needs root: it kills an engine of its own.
+set -eu
+cd "$(dirname "$0")/.."
+sh scripts/setup.sh --for test
+export PATH="$PWD/node_modules/.bin:$PATH"
+exec node --disable-warning=ExperimentalWarning scripts/test-faults.ts "$@"

@@ -1,0 +1,14 @@
+import type { World } from "./world.ts";
+
+/** Something that goes wrong, and what has to come out of it all the same. */
+export interface Fault {
+  id: string;
+  /** What is done, and what has to come of it, in one line. */
+  what: string;
+  /** It does harm to the engine itself: nothing else runs on it meanwhile. */
+  alone?: boolean;
+  /** Default: two minutes. */
+  withinMs?: number;
+  /** Throws what is wrong; returns evidence, in words. */
+  run(world: World): Promise<string>;
+}

@@ -1,0 +1,17 @@
+import { agentFaults } from "./cases/agent.ts";
+import { claimFaults } from "./cases/claims.ts";
+import { controlPlaneFaults } from "./cases/control-plane.ts";
+import { engineFaults } from "./cases/engine.ts";
+import { lifecycleFaults } from "./cases/lifecycle.ts";
+import { networkFaults } from "./cases/network.ts";
+import type { Fault } from "./fault.ts";
+
+/** By the ids of the lists that reliability is argued with: F networks, T tokens and claims, D engines, K life cycles. */
+export const faults: readonly Fault[] = [
+  ...controlPlaneFaults,
+  ...networkFaults,
+  ...claimFaults,
+  ...engineFaults,
+  ...agentFaults,
+  ...lifecycleFaults,
+];

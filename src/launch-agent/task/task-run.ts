@@ -70,7 +70,7 @@ export class TaskRun {
     }
     this.#started.resolve();
     const end = await this.#end.promise;
-    await this.#containers.tellSeen(this.#lane);
+    await this.#parts.containers.tellSeen(this.#parts.lane);
     await this.#report(end);
     this.#reported.abort();
     lease.abort();

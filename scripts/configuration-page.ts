@@ -24,6 +24,20 @@ export async function configurationPage(): Promise<string> {
     "orb publish",
     "orb list",
     "orb source",
+    "trigger",
+    "follow",
+    "cancel",
+    "approve",
+    "agents",
+    "tasks",
+    "resource-class create",
+    "resource-class list",
+    "resource-class show",
+    "resource-class update",
+    "resource-class delete",
+    "token create",
+    "token list",
+    "token delete",
   ];
   const helps = await Promise.all(["", ...commands].map(help));
   return [

@@ -3,8 +3,8 @@ import { firstOf, type OrbSource } from "../config/index.ts";
 import { systemClock } from "../lib/clock.ts";
 import { cachedOrbs, orbFolder, orbRegistry, urlOrbs } from "../orbs/index.ts";
 import { type OrbOptions, publicRegistry } from "./config/options.ts";
+import { checkedUrl, tokenFor } from "./host/options.ts";
 import type { Io } from "./io.ts";
-import { checkedUrl, tokenFor } from "./orb/host.ts";
 
 /** Folders first, then the registries in order, whose answers are kept under the user's cache directory. */
 export function orbSource(io: Io, { orbDir = [], orbRegistry: urls, orbUrl = [] }: OrbOptions): OrbSource {

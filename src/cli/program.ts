@@ -9,7 +9,10 @@ import { orbCommand } from "./orb.ts";
 /** Runs a command line, without the first two words of argv. Never throws, prints no stack trace. */
 export async function runCli(args: string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCode.success;
-  const program = buildProgram({ io, exit: (value) => (code = value) });
+  const cli: Cli = { io, exit: (value) => (code = value) };
+  // A run on this machine is to begin at once: what it does not need is not loaded.
+  const more = args[0] === "exec" ? [] : (await import("./operator.ts")).operatorCommands(cli);
+  const program = buildProgram(cli, more);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;
@@ -18,12 +21,12 @@ export async function runCli(args: string[], io: Io): Promise<ExitCode> {
   }
 }
 
-function buildProgram(cli: Cli): Command {
+function buildProgram(cli: Cli, more: readonly Command[]): Command {
   const program = new Command("cofferdam")
     .description("Runs CircleCI pipelines on machines you own, with nothing installed on them but a Docker engine.")
     .version(version)
     .showHelpAfterError("(--help shows what is allowed)");
-  for (const command of [execCommand(cli), configCommand(cli), orbCommand(cli), doctorCommand(cli)])
+  for (const command of [execCommand(cli), configCommand(cli), orbCommand(cli), doctorCommand(cli), ...more])
     program.addCommand(command);
   return configure(program, cli.io);
 }

@@ -2,10 +2,11 @@ import { compileConfig, type OrbSource, renderDiagnostics } from "../config/inde
 import { withoutCredentials } from "../lib/credentials.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 
-/** Compiles what a setup workflow goes on with, with orbs from `orbs`, or else those that the control plane knows. */
+/** Compiles what pipelines are triggered with, and what setup workflows go on with; with orbs from `orbs`, or else those that the control plane knows. */
 export function compileWith(own?: OrbSource): NonNullable<ControlPlaneOptions["compile"]> {
-  return async ({ text, parameters, vcs, project, pipeline, orbs }) => {
+  return async ({ text, file, parameters, vcs, project, pipeline, orbs }) => {
     const { compiled, diagnostics, texts } = await compileConfig(text, {
+      ...(file === undefined ? {} : { file }),
       pipelineParameters: parameters,
       pipelineValues: {
         "pipeline.id": pipeline.id,
@@ -19,6 +20,7 @@ export function compileWith(own?: OrbSource): NonNullable<ControlPlaneOptions["c
       },
       orbs: own ?? orbs,
     });
-    return compiled ? { compiled } : { errors: renderDiagnostics(diagnostics, texts) };
+    const words = renderDiagnostics(diagnostics, texts);
+    return compiled ? { compiled, warnings: words } : { errors: words };
   };
 }

@@ -1,5 +1,6 @@
 import type { OrbSource } from "../config/orb-source.ts";
 import type { Clock } from "../lib/clock.ts";
+import type { AgentRegister } from "./agents/register.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 import type { Notifier } from "./notifier.ts";
@@ -11,6 +12,7 @@ export interface Context {
   blobs: BlobStore;
   clock: Clock;
   notifier: Notifier;
+  agents: AgentRegister;
   newId: () => string;
   route?: ControlPlaneOptions["route"];
   defaultClass: string | undefined;

@@ -61,7 +61,7 @@ export interface ControlPlaneOptions {
   /** Where `checkout` gets its tree. */
   sources: SourceProvider;
   /** Compiles what a setup workflow goes on with. Without, no pipeline can be continued. */
-  compile?: (request: CompileRequest) => Promise<{ compiled: CompiledConfig } | { errors: string }>;
+  compile?: (request: CompileRequest) => Promise<{ compiled: CompiledConfig; warnings?: string } | { errors: string }>;
   /** Where orbs come from that are not published here: published orbs may import them. */
   orbs?: OrbSource;
   /** Scheduled workflows of branches are remembered, and started when it is their time. Default: neither. */
@@ -82,6 +82,8 @@ export interface ControlPlaneOptions {
 
 export interface CompileRequest {
   text: string;
+  /** What diagnostics call it. */
+  file?: string;
   parameters: Record<string, unknown>;
   vcs: NewPipeline["vcs"];
   project: Project;
@@ -133,6 +135,9 @@ export interface Route extends ClassSettings {
 }
 
 export interface NewPipeline {
+  /** Where they have been taken already. */
+  id?: string;
+  number?: number;
   project: Project;
   config: CompiledConfig;
   /** The config's text, kept for people. */
@@ -160,6 +165,14 @@ interface Project {
 }
 
 export interface SourceProvider {
+  /**
+   * What a repository has under a name, as a pipeline of it is to say: the commit, and the default branch where none is named. Throws
+   * ControlPlaneError. Without, pipelines are not taken from others.
+   */
+  locate?(
+    wanted: { url: string; branch?: string; tag?: string },
+    signal: AbortSignal,
+  ): Promise<NewPipeline["vcs"] & { url: string; revision: string }>;
   /** The tree at the pipeline's revision, `.git` included where there is one, as tar in zstd. */
   open(request: SourceRequest): Promise<Readable>;
 }

@@ -1,5 +1,6 @@
 export type ErrorCode =
   | "bad-request"
+  | "config-errors"
   | "unauthorized"
   | "forbidden"
   | "not-found"
@@ -13,6 +14,7 @@ export type ErrorCode =
 
 const statusOf: Record<ErrorCode, number> = {
   "bad-request": 400,
+  "config-errors": 400,
   unauthorized: 401,
   forbidden: 403,
   "not-found": 404,

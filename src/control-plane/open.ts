@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { FastifyBaseLogger } from "fastify";
+import { AgentRegister } from "./agents/register.ts";
 import { ensureAdminToken } from "./auth/admin-token.ts";
 import { listArtifacts } from "./blobs/artifacts.ts";
 import type { BlobStore } from "./blobs/blob-store.ts";
@@ -91,6 +92,7 @@ async function contextOf(
   const { route, compile, orbs } = options;
   return {
     ...own,
+    agents: new AgentRegister({ store: own.store, clock: options.clock }),
     blobs: await openBlobs(options),
     clock: options.clock,
     newId: randomUUID,
@@ -117,6 +119,7 @@ function startBackground(context: Context, waiters: QueueWaiters, log: FastifyBa
   const loops = [
     () => expireLeases(context, closing),
     () => expireLockWaits(context, closing),
+    () => context.agents.keep(closing, log),
     () => watchForForeignNews(context, waiters, closing),
     ...(context.schedules ? [() => startSchedules(context, closing, log)] : []),
   ];

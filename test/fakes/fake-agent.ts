@@ -12,7 +12,7 @@ export interface Answer {
   bytes: Buffer;
 }
 
-type Method = "GET" | "POST" | "PUT" | "HEAD";
+type Method = "GET" | "POST" | "PUT" | "HEAD" | "PATCH" | "DELETE";
 type Body = Dispatcher.DispatchOptions["body"];
 
 /** Speaks the agent API over real HTTP, a call at a time, and does nothing by itself. */

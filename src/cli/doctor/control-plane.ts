@@ -1,6 +1,6 @@
 import { request } from "undici";
 import type { Finding } from "../../engine/fitness/assess.ts";
-import { checkedUrl } from "../orb/host.ts";
+import { checkedUrl } from "../host/options.ts";
 
 const timeoutMs = 10_000;
 const skewMs = 5_000;

@@ -42,6 +42,8 @@ export interface TaskModel {
   index: number;
   status: string;
   steps: Map<number, StepModel>;
+  artifacts: number;
+  tests: { total: number; failed: number };
 }
 
 export interface StepModel {
@@ -146,7 +148,11 @@ function applyTask(model: PipelineModel, event: EventOf<"task">): void {
   if (!job) return;
   const task = job.tasks.get(event.taskId);
   if (!task || event.status === "queued") {
-    job.tasks.set(event.taskId, { id: event.taskId, index: event.index, status: event.status, steps: new Map() });
+    // What an attempt that is over had stored is not what comes of the task.
+    if (task) count(job, { artifacts: -task.artifacts, total: -task.tests.total, failed: -task.tests.failed });
+    const { taskId: id, index, status } = event;
+    const nothing = { steps: new Map<number, StepModel>(), artifacts: 0, tests: { total: 0, failed: 0 } };
+    job.tasks.set(id, { id, index, status, ...nothing });
     return;
   }
   task.status = event.status;
@@ -178,15 +184,25 @@ function applyWithinTask(
       return;
     }
     case "artifact":
-      job.artifacts += 1;
+      count(job, { artifacts: 1 });
+      count(task, { artifacts: 1 });
       return;
     case "test-results":
-      job.tests.total += event.total;
-      job.tests.failed += event.failed;
+      count(job, event);
+      count(task, event);
       return;
     default:
       event satisfies never;
   }
+}
+
+function count(
+  of: Pick<JobModel, "artifacts" | "tests">,
+  { artifacts = 0, total = 0, failed = 0 }: { artifacts?: number; total?: number; failed?: number },
+): void {
+  of.artifacts += artifacts;
+  of.tests.total += total;
+  of.tests.failed += failed;
 }
 
 /** `build`, or `build 2/3` where a job has several tasks. */

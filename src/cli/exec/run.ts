@@ -9,6 +9,7 @@ import type { ExecOptions } from "./options.ts";
 import type { View } from "./render/view.ts";
 import type { Session } from "./session.ts";
 import { openSite, type Site } from "./site.ts";
+import { verdict } from "./verdict.ts";
 
 /** `cofferdam exec`: compile, start control plane and launch agent in this process, watch the pipeline, clean up. */
 export async function runExec(options: ExecOptions, io: Io): Promise<ExitCode> {
@@ -159,17 +160,4 @@ async function releaseHolds(
   const names = held.map((job) => job.name);
   view.notice(`waiting for approval: ${names.join(", ")}. To go on from there: --approve ${names[0] ?? "all"}`);
   await session.controlPlane.cancelPipeline(id, "needs an approval, see --approve");
-}
-
-function verdict(model: PipelineModel, facts: { interrupted: boolean; engineLost: boolean }): ExitCode {
-  if (facts.interrupted) return exitCode.interrupted;
-  // Of a workflow that was run again, the last run counts.
-  const last = [...model.workflows.values()].filter((workflow) => !workflow.rerun);
-  const ids = new Set(last.map((workflow) => workflow.id));
-  const jobs = [...model.jobs.values()].filter((job) => ids.has(job.workflowId));
-  const statuses = new Set(jobs.map((job) => job.status));
-  if (facts.engineLost || statuses.has("infrastructure_fail")) return exitCode.infrastructure;
-  const workflows = last.map((workflow) => workflow.status);
-  const red = workflows.some((status) => status === "failed" || status === "error" || status === "failing");
-  return red || statuses.has("failed") || statuses.has("timedout") ? exitCode.failed : exitCode.success;
 }

@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import type { ListedOrb } from "../../orbs/index.ts";
 import { collected } from "../config/input.ts";
+import { addHostOptions, type HostOptions, hostError, hostRegistry } from "../host/options.ts";
 import { type Cli, CommandError, exitCode, type Io } from "../io.ts";
-import { addHostOptions, type HostOptions, hostError, hostRegistry } from "./host.ts";
 
 interface ListOptions extends HostOptions {
   orbDir?: string[];

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { readInput } from "../config/input.ts";
+import { addHostOptions, type HostOptions, hostError, hostRegistry } from "../host/options.ts";
 import { type Cli, CommandError, exitCode } from "../io.ts";
-import { addHostOptions, type HostOptions, hostError, hostRegistry } from "./host.ts";
 import { parseReference } from "./reference.ts";
 
 export function publishCommand(cli: Cli): Command {

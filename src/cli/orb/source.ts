@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type { OrbSource } from "../../config/index.ts";
 import { addOrbOptions, type OrbOptions } from "../config/options.ts";
+import { addHostOptions, type HostOptions, hostError, hostRegistry } from "../host/options.ts";
 import { type Cli, CommandError, exitCode, type Io } from "../io.ts";
-import { addHostOptions, type HostOptions, hostError, hostRegistry } from "./host.ts";
 import { parseReference } from "./reference.ts";
 
 export function sourceCommand(cli: Cli): Command {

@@ -1,4 +1,5 @@
 import { ClassSettings } from "../../protocol/resource-class.ts";
+import type { SaidSettings } from "../control-plane.ts";
 import { ControlPlaneError } from "../errors.ts";
 
 /** Throws ControlPlaneError `bad-request` that names the field, for what is no setting as for a value that is none. */
@@ -11,6 +12,21 @@ export function parseSettings(said: unknown): ClassSettings {
   const unknown = unknownKeys(said, parsed.data, "");
   if (unknown.length === 0) return parsed.data;
   throw new ControlPlaneError("bad-request", `a class has no such setting: ${unknown.slice(0, 5).join(", ")}`);
+}
+
+/** What was said before with changes over it: null takes a setting back to its default, limits and network are changed key by key. */
+export function changeSettings(before: SaidSettings, changes: Record<string, unknown>): SaidSettings {
+  const changed: Record<string, unknown> = { ...before };
+  for (const [key, value] of Object.entries(changes)) {
+    const old = changed[key];
+    changed[key] = isMap(value) && isMap(old) ? changeSettings(old, value) : withoutNulls(value);
+    if (value === null) delete changed[key];
+  }
+  return changed;
+}
+
+function withoutNulls(value: unknown): unknown {
+  return isMap(value) ? Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null)) : value;
 }
 
 /** Nobody should believe that a rule holds which was only misspelt. */

@@ -10,6 +10,7 @@ import { sourceRoutes } from "./agent/source.ts";
 import { continueRoutes } from "./continue.ts";
 import { answerErrors } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { operatorRoutes } from "./operator/routes.ts";
 import { orbRoutes } from "./orbs/routes.ts";
 import type { Certificate } from "./tls.ts";
 
@@ -47,6 +48,7 @@ export function createServer(
   claimRoutes(server, context, waiters);
   continueRoutes(server, context);
   orbRoutes(server, context);
+  operatorRoutes(server, context);
   server.register(async (streams) => {
     // Bodies are handed on as they come in, whatever their type and size: nothing is held in memory.
     streams.removeAllContentTypeParsers();

@@ -29,7 +29,10 @@ export async function planAndWritePipeline(
 ): Promise<{ id: string; number: number }> {
   const workflows = planOf(context, wanted);
   const key = wanted.config.setup ? newToken() : undefined;
-  const pipeline = { id: context.newId(), number: await nextNumbers(unit.db, "pipeline") };
+  const pipeline = {
+    id: wanted.id ?? context.newId(),
+    number: wanted.number ?? (await nextNumbers(unit.db, "pipeline")),
+  };
   const withKey = key ? withVariable(wanted, continuationVariable, key.token.reveal()) : wanted;
   const draft = await draftWorkflows(context, unit, { wanted: withKey, workflows, pipeline });
   const atMs = context.clock.now();

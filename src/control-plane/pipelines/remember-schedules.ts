@@ -7,7 +7,7 @@ import { referenceOf } from "./plan.ts";
 import { cronsOn, nextOccurrence } from "./schedule.ts";
 
 /** All that the pipelines of a schedule are made with, but for their workflow. */
-type Remembered = Omit<NewPipeline, "contexts" | "only">;
+type Remembered = Omit<NewPipeline, "id" | "number" | "contexts" | "only">;
 
 /**
  * Keeps what starts the scheduled workflows of a branch, in place of what its pipeline before had. Of contexts only the names are
@@ -31,7 +31,13 @@ export async function rememberSchedules(
   await replaceSchedules(unit.db, key, rows);
 }
 
-function withoutSecretsOfOthers({ contexts, only: _only, ...wanted }: NewPipeline): Remembered {
+function withoutSecretsOfOthers({
+  id: _id,
+  number: _number,
+  contexts,
+  only: _only,
+  ...wanted
+}: NewPipeline): Remembered {
   const { branch, url } = wanted.vcs;
   const names = [...Object.keys(contexts ?? {}), ...(wanted.contextsNotKept ?? [])];
   return {

@@ -8,7 +8,7 @@ import { applyEvent } from "../pipelines/apply.ts";
 import { insertTaskToken } from "../store/access.ts";
 import { findJob } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
-import type { Unit } from "../store/store.ts";
+import type { Db, Unit } from "../store/store.ts";
 import { findTask, takeOldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
 import { makeTask, TaskTemplate } from "../tasks/template.ts";
 import { topics } from "../topics.ts";
@@ -28,6 +28,8 @@ export interface ClaimOptions {
   request: ClaimRequest;
   /** Aborts when the caller has gone. */
   signal: AbortSignal;
+  /** Throws where the caller may have no task any more. */
+  authorize: (db: Db) => Promise<void>;
 }
 
 /** The task that has waited longest, once there is one; undefined when there was none within the time that the caller gives. */
@@ -53,8 +55,22 @@ export async function claim(
       for (const queue of options.queues) waiters.wake(queue);
       return undefined;
     }
-    const claimed = await tryClaim(context, options);
+    const claimed = await tryClaimOrPassOn(context, waiters, options);
     if (claimed) return claimed;
+  }
+}
+
+/** What this one was woken for and may not have, is for the next one. */
+async function tryClaimOrPassOn(
+  context: Context,
+  waiters: QueueWaiters,
+  options: ClaimOptions,
+): Promise<Claimed | undefined> {
+  try {
+    return await tryClaim(context, options);
+  } catch (error) {
+    for (const queue of options.queues) waiters.wake(queue);
+    throw error;
   }
 }
 
@@ -81,8 +97,9 @@ class Wait implements Disposable {
   }
 }
 
-async function tryClaim(context: Context, { queues, request }: ClaimOptions): Promise<Claimed | undefined> {
+async function tryClaim(context: Context, { queues, request, authorize }: ClaimOptions): Promise<Claimed | undefined> {
   return await context.store.transaction(async (unit) => {
+    await authorize(unit.db);
     for (const queue of queues) await expectSession(unit, { queue, name: request.name }, request.session);
     const session = request.session ?? null;
     const again = await repeatedClaim(unit, queues, request);

@@ -10,6 +10,24 @@ export async function putResourceClass(db: Db, row: NewRow<"resource_class">): P
     .execute();
 }
 
+/** False when there is one of this name. */
+export async function insertClass(db: Db, row: NewRow<"resource_class">): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto("resource_class")
+    .values(row)
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .executeTakeFirstOrThrow();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
+export async function updateClass(
+  db: Db,
+  name: string,
+  columns: Partial<Pick<Row<"resource_class">, "description" | "settings_json">>,
+): Promise<void> {
+  await db.updateTable("resource_class").set(columns).where("name", "=", name).execute();
+}
+
 export async function findClass(
   db: Db,
   by: { name: string } | { id: string },

@@ -26,6 +26,19 @@ export async function findPipeline(db: Db, id: string): Promise<Row<"pipeline"> 
   return await db.selectFrom("pipeline").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
+export async function pipelineOfNumber(db: Db, number: number): Promise<Row<"pipeline"> | undefined> {
+  return await db.selectFrom("pipeline").selectAll().where("number", "=", number).executeTakeFirst();
+}
+
+export async function jobsOfPipeline(db: Db, id: string): Promise<Pick<Row<"job">, "id" | "name" | "status">[]> {
+  return await db
+    .selectFrom("job")
+    .select(["id", "name", "status"])
+    .where("pipeline_id", "=", id)
+    .orderBy("position")
+    .execute();
+}
+
 /**
  * What the scheduler decides from, read back from the rows. Undefined: no such pipeline. With `onlyJob`, this job alone and
  * no workflow: enough for what cannot touch any other job, however many there are.

@@ -143,3 +143,40 @@ export async function runningTasksOf(
     .where("status", "=", "running")
     .execute();
 }
+
+/** Tasks of a queue that have not ended. */
+export async function countTasks(db: Db, queue?: string): Promise<{ queued: number; running: number }> {
+  const query = db
+    .selectFrom("task")
+    .select((eb) => ["status", eb.fn.countAll<number>().as("count")])
+    .where("status", "in", ["queued", "running"])
+    .groupBy("status");
+  const rows = await (queue === undefined ? query : query.where("queue", "=", queue)).execute();
+  const count = (status: string): number => rows.find((row) => row.status === status)?.count ?? 0;
+  return { queued: count("queued"), running: count("running") };
+}
+
+export interface OpenTask extends Pick<Row<"task">, "id" | "queue" | "status" | "attempt" | "agent" | "node_index"> {
+  pipeline: number;
+  workflow: string;
+  job: string;
+}
+
+/** Tasks that have not ended: those that run, then those that wait, in the order in which they are handed out. */
+export async function openTasks(
+  db: Db,
+  { queue, limit }: { queue?: string | undefined; limit: number },
+): Promise<OpenTask[]> {
+  const query = db
+    .selectFrom("task")
+    .innerJoin("job", "job.id", "task.job_id")
+    .innerJoin("workflow", "workflow.id", "job.workflow_id")
+    .innerJoin("pipeline", "pipeline.id", "task.pipeline_id")
+    .select(["task.id", "task.queue", "task.status", "task.attempt", "task.agent", "task.node_index"])
+    .select(["pipeline.number as pipeline", "workflow.name as workflow", "job.name as job"])
+    .where("task.status", "in", ["queued", "running"])
+    .orderBy("task.status", "desc")
+    .orderBy("task.queue_order")
+    .limit(limit);
+  return await (queue === undefined ? query : query.where("task.queue", "=", queue)).execute();
+}

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { withoutCredentials } from "../../lib/credentials.ts";
 import { listTree, packTree } from "../../lib/tree-archive.ts";
-import type { SourceProvider, SourceRequest } from "../control-plane.ts";
+import type { NewPipeline, SourceProvider, SourceRequest } from "../control-plane.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { git } from "./git.ts";
 
@@ -26,9 +26,11 @@ const remote = /^(https?|ssh|git):\/\/|^[\w.-]+@[\w.-]+:/;
  */
 export function gitSource(options: GitSourceOptions): SourceProvider {
   const fetching = new Map<string, Promise<void>>();
+  const local = options.localRepositories ?? false;
   return {
+    locate: (wanted, signal) => locate(repositoryOf({ vcs: wanted }, local), wanted, signal),
     async open(request) {
-      const url = repositoryOf(request, options.localRepositories ?? false);
+      const url = repositoryOf(request, local);
       const mirror = join(options.directory, `${createHash("sha256").update(url).digest("hex").slice(0, 32)}.git`);
       await oneAtATime(fetching, mirror, () => updateMirror({ url, mirror, request }));
       const clone = await mkdtemp(join(options.directory, "checkout-"));
@@ -46,7 +48,7 @@ export function gitSource(options: GitSourceOptions): SourceProvider {
   };
 }
 
-function repositoryOf({ vcs }: SourceRequest, local: boolean): string {
+function repositoryOf({ vcs }: Pick<SourceRequest, "vcs">, local: boolean): string {
   const { url } = vcs;
   if (!url) throw new ControlPlaneError("bad-request", "the pipeline has no repository: checkout has nowhere to go to");
   if (!remote.test(url) && !(local && url.startsWith("file://")))
@@ -55,6 +57,35 @@ function repositoryOf({ vcs }: SourceRequest, local: boolean): string {
       `"${withoutCredentials(url)}" is no address of a repository: https, ssh and git are`,
     );
   return url;
+}
+
+const askMs = 30_000;
+
+/** Asks the remote alone; nothing is fetched. */
+async function locate(
+  url: string,
+  { branch, tag }: { branch?: string; tag?: string },
+  signal: AbortSignal,
+): Promise<NewPipeline["vcs"] & { url: string; revision: string }> {
+  const ref = tag !== undefined ? `refs/tags/${tag}` : branch !== undefined ? `refs/heads/${branch}` : "HEAD";
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(askMs)]);
+  const what = `ask ${url} for ${ref}`;
+  // Of an annotated tag the commit is wanted, which has the same name with ^{} behind it.
+  const answer = await git(["ls-remote", "--symref", "--", url, ref, `${ref}^{}`], { what, signal: limited }).catch(
+    (cause: unknown) => {
+      signal.throwIfAborted();
+      if (!limited.aborted) throw cause;
+      throw new ControlPlaneError("unavailable", `${withoutCredentials(url)} did not answer within ${askMs / 1000} s`);
+    },
+  );
+  const found = new Map(answer.split("\n").map((line) => line.split("\t").toReversed() as [string, string]));
+  const revision = found.get(`${ref}^{}`) ?? found.get(ref);
+  const head = /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(answer)?.[1];
+  if (revision === undefined || !/^[0-9a-f]{40,64}$/.test(revision))
+    throw new ControlPlaneError("not-found", `there is no ${ref} in ${withoutCredentials(url)}. Has it been pushed?`);
+  if (tag !== undefined) return { url, tag, revision };
+  const name = branch ?? head;
+  return { url, ...(name === undefined ? {} : { branch: name }), revision };
 }
 
 interface Fetch {

@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import {
   AdoptRequest,
@@ -22,6 +22,7 @@ import { type Claimed, claim, taskDocument } from "../../queue/claim.ts";
 import { failTask, heartbeat, unclaim } from "../../queue/leases.ts";
 import type { QueueWaiters } from "../../queue/queue.ts";
 import { closeSession, openSession } from "../../queue/sessions.ts";
+import type { Db } from "../../store/store.ts";
 import { hangUpSignal, parseRequest } from "../request.ts";
 
 const maxMessageCharacters = 8192;
@@ -29,39 +30,28 @@ const maxMessageCharacters = 8192;
 /** Getting a task, keeping it, and giving it back. */
 export function claimRoutes(server: FastifyInstance, context: Context, waiters: QueueWaiters): void {
   classRoutes(server, context);
+  sessionRoutes(server, context);
 
   server.post(agentApi.claim, async (request, reply) => {
     const { db } = context.store;
-    const first = await authenticateClass(db, request.headers.authorization);
+    const { authorization } = request.headers;
+    const first = await authenticateClass(db, authorization);
     const body = parseRequest(ClaimRequest, request.body, "body");
-    const others = (body.more_tokens ?? []).map((token) => authenticateClass(db, `Bearer ${token}`));
-    const queues = [...new Set([first, ...(await Promise.all(others))])];
-    const claimed = await claim(context, waiters, { queues, request: body, signal: hangUpSignal(reply) });
+    const authorizations = [authorization, ...(body.more_tokens ?? []).map((token) => `Bearer ${token}`)];
+    const classes = async (now: Db) => await Promise.all(authorizations.map((one) => authenticateClass(now, one)));
+    const queues = [...new Set([first, ...(await classes(db))])];
+    const heard = hears(context, request, { ...body, queues });
+    heard();
+    const claimed = await claim(context, waiters, {
+      queues,
+      request: body,
+      signal: hangUpSignal(reply),
+      // A token may be taken away while its agent waits.
+      authorize: async (now) => void (await classes(now)),
+    });
+    heard(claimed?.queue);
     if (!claimed) return await reply.code(204).send();
     return ClaimResponse.parse(claimAnswer(context, claimed));
-  });
-
-  server.post(agentApi.session, async (request, reply) => {
-    const queue = await authenticateClass(context.store.db, request.headers.authorization);
-    const body = parseRequest(OpenSession, request.body, "body");
-    await openSession(context, { queue, request: body, signal: hangUpSignal(reply) });
-    return {};
-  });
-
-  server.post(agentApi.closeSession, async (request) => {
-    const queue = await authenticateClass(context.store.db, request.headers.authorization);
-    await closeSession(context, queue, parseRequest(OpenSession, request.body, "body"));
-    return {};
-  });
-
-  server.post(agentApi.adopt, async (request) => {
-    const queue = await authenticateClass(context.store.db, request.headers.authorization);
-    const { openSteps, begun, acked, ...claimed } = await adopt(
-      context,
-      queue,
-      parseRequest(AdoptRequest, request.body, "body"),
-    );
-    return AdoptResponse.parse({ ...claimAnswer(context, claimed), begun, acked, open_steps: openSteps });
   });
 
   server.post(agentApi.unclaim, async (request) => {
@@ -88,10 +78,52 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
 
   server.post(agentApi.heartbeat, async (request, reply) => {
     const task = await authenticateTask(context.store.db, request.headers.authorization);
+    if (task.agent !== null) context.agents.heard({ resourceClass: task.queue, name: task.agent });
     const { wait_ms } = parseRequest(HeartbeatRequest, request.body ?? {}, "body");
     const cancel = await heartbeat(context, task, { waitMs: wait_ms, signal: hangUpSignal(reply) });
     return HeartbeatResponse.parse({ lease_ms: context.leaseMs, cancel });
   });
+}
+
+/** Which process an agent is, and what it had when it was another one. */
+function sessionRoutes(server: FastifyInstance, context: Context): void {
+  server.post(agentApi.session, async (request, reply) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const body = parseRequest(OpenSession, request.body, "body");
+    await openSession(context, { queue, request: body, signal: hangUpSignal(reply) });
+    hears(context, request, { ...body, queues: [queue] })();
+    return {};
+  });
+
+  server.post(agentApi.closeSession, async (request) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    await closeSession(context, queue, parseRequest(OpenSession, request.body, "body"));
+    return {};
+  });
+
+  server.post(agentApi.adopt, async (request) => {
+    const queue = await authenticateClass(context.store.db, request.headers.authorization);
+    const { openSteps, begun, acked, ...claimed } = await adopt(
+      context,
+      queue,
+      parseRequest(AdoptRequest, request.body, "body"),
+    );
+    return AdoptResponse.parse({ ...claimAnswer(context, claimed), begun, acked, open_steps: openSteps });
+  });
+}
+
+/** Tells the register who calls; and, where it got a task, of which class. */
+function hears(
+  { agents }: Context,
+  request: FastifyRequest,
+  said: { name: string; hostname: string; version: string; ip?: string | undefined; queues: readonly string[] },
+): (used?: string) => void {
+  const { name, hostname, version, queues } = said;
+  const facts = { hostname, ip: said.ip ?? request.ip ?? "", version };
+  return (used) => {
+    for (const resourceClass of queues)
+      agents.heard({ resourceClass, name, facts, used: used !== undefined && used === resourceClass });
+  };
 }
 
 /** What an agent may know by the token of its class. */

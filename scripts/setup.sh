@@ -5,7 +5,7 @@
 # from npm. Images: the base, the task agent; for tests some more. Adds no package source to the machine.
 set -eu
 cd "$(dirname "$0")/.."
-for part in say apt engine node images; do
+for part in say apt engine node images registry; do
   . "scripts/lib-$part.sh"
 done
 
@@ -30,6 +30,7 @@ if [ "$purpose" = test ]; then
   have git || { is_root && is_debian_like && apt_install git; } || die "The tests need git. Install it."
   ensure_image launch-agent
   ensure_image control-plane
+  ensure_registry
   sh scripts/test-images.sh
   sh scripts/setup-compose.sh >/dev/null
 fi

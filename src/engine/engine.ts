@@ -22,6 +22,11 @@ export interface Engine {
   account(image: Image, user: string | undefined, signal: AbortSignal): Promise<Account>;
   /** Makes an image present. Progress is for people: whole lines, a few a second at most. */
   pull(reference: string, options: PullOptions): Promise<Image>;
+  /**
+   * Asks the image's registry whether it would give it, by tag or digest, for these credentials. Rejects as a pull would. A pull does not
+   * ask: Docker takes a digest that it knows from its own store.
+   */
+  checkAccess(reference: string, options: Pick<PullOptions, "signal" | "credentials">): Promise<void>;
   /** Every image of the engine, with what uses it. */
   images(signal: AbortSignal): Promise<StoredImage[]>;
   /** One more name for an image that is present. A name that another image has goes over to this one. */

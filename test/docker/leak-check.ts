@@ -59,21 +59,21 @@ export function leaks(before: Snapshot, after: Snapshot): string[] {
 }
 
 async function listContainers(): Promise<string[]> {
-  const list = await (await client()).listContainers({ all: true });
+  const list = await (await dockerode()).listContainers({ all: true });
   return list
     .filter((container) => isOurs(container.Labels))
     .map((container) => `${container.Id.slice(0, 12)} ${container.Names.join(" ")}`);
 }
 
 async function listNetworks(): Promise<string[]> {
-  const list = await (await client()).listNetworks();
+  const list = await (await dockerode()).listNetworks();
   return list
     .filter(({ Labels }) => isOurs(Labels ?? null))
     .map((network) => `${network.Id.slice(0, 12)} ${network.Name}`);
 }
 
 async function listVolumes(): Promise<string[]> {
-  const { Volumes } = await (await client()).listVolumes();
+  const { Volumes } = await (await dockerode()).listVolumes();
   // The typings promise a list; an engine without volumes answers null.
   const volumes: typeof Volumes | null = Volumes;
   return (volumes ?? []).filter((volume) => isOurs(volume.Labels)).map((volume) => volume.Name);
@@ -103,7 +103,7 @@ async function listProcesses(pattern: RegExp | undefined): Promise<string[]> {
 }
 
 /** Not through src/engine: a check must not share the faults of what it checks. */
-async function client(): Promise<Docker> {
+export async function dockerode(): Promise<Docker> {
   const address = await addressUnderTest();
   return new Docker(
     address.kind === "socket" ? { socketPath: address.path } : { host: address.host, port: address.port },

@@ -13,6 +13,8 @@ export interface Dialect {
   createFillsVolumes: boolean;
   /** Whether a seccomp profile may come with the create call. Podman takes the path of a file on its machine only. */
   takesSeccomp: boolean;
+  /** Whether it looks an image up in its registry without pulling it. */
+  asksRegistries: boolean;
   /** What a kill of a container that does not run is answered with. */
   notRunningStatuses: readonly number[];
 }
@@ -32,6 +34,7 @@ export function dialectOf(version: VersionAnswer, address: string): Dialect {
     apiVersion: `v${spoken.major}.${spoken.minor}`,
     createFillsVolumes: !podman,
     takesSeccomp: !podman,
+    asksRegistries: !podman,
     notRunningStatuses: podman ? [404, 409, 500] : [404, 409],
   };
 }

@@ -13,7 +13,7 @@ import { listImages, removeImage, tagImage } from "./images.ts";
 import { engineInfo } from "./info.ts";
 import { listOwned, removeOwned } from "./inventory.ts";
 import { ensureNetwork, removeNetwork } from "./network.ts";
-import { pullImage } from "./pull.ts";
+import { checkAccess, pullImage } from "./pull.ts";
 import { ensureFilledVolume } from "./shared-volume.ts";
 
 export { describeAddress, type EngineAddress, engineAddresses } from "./address.ts";
@@ -38,7 +38,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const client = new Client({ address: options.address, callTimeoutMs: options.callTimeoutMs ?? 30_000 });
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
-  const silenceMs = options.pullSilenceMs ?? 120_000;
+  const puller = { client, clock, silenceMs: options.pullSilenceMs ?? 120_000 };
   const accounts = new Accounts({ client, newId, labels: labelsOf(options.helperLabels) });
   const creator = new Creator(client, accounts);
   return {
@@ -46,7 +46,8 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     image: async (reference, signal) => await findImage(client, reference, signal),
     account: async (image, user, signal) =>
       await heeding(signal, "read the users of an image", () => accounts.find(image, user, signal)),
-    pull: async (reference, pull) => await pullImage({ client, clock, silenceMs }, reference, pull),
+    pull: async (reference, pull) => await pullImage(puller, reference, pull),
+    checkAccess: async (reference, access) => await checkAccess(puller, reference, access),
     images: async (signal) => await listImages(client, signal),
     tagImage: async (id, name, signal) => await tagImage(client, id, name, signal),
     removeImage: async (name, signal) => await removeImage(client, name, signal),

@@ -63,6 +63,7 @@ describe.each([
   ["disk-full", "write /var/lib/docker/tmp/x: no space left on device"],
   ["registry", "Get https://registry.invalid/v2/: dial tcp: lookup registry.invalid: no such host"],
   ["registry", "received unexpected HTTP status: 503 Service Unavailable"],
+  ["registry", "unexpected EOF"],
   ["registry-busy", "toomanyrequests: You have reached your pull rate limit"],
   ["registry-busy", "received unexpected HTTP status: 429 Too Many Requests"],
   ["image-corrupt", "filesystem layer verification failed for digest sha256:00"],
@@ -96,3 +97,11 @@ test.each(["", "UPPER", "a b", "../../containers/x", "name:tag:tag", "a/../b", "
     expect(asked).toEqual([]);
   },
 );
+
+test("credentials are padded, because Docker ignores them otherwise", async () => {
+  for (const username of ["a", "ab", "abc"]) {
+    const { heads } = await pull(progress(), "team/app", { credentials: { username, password: "p" } });
+    const header = /^x-registry-auth: (.*)$/im.exec(heads[1] ?? "")?.[1] ?? "";
+    expect(header.length % 4).toBe(0);
+  }
+});

@@ -5,7 +5,7 @@ import { EngineError, type Image, type PullOptions } from "../engine.ts";
 import type { Client } from "./client.ts";
 import { findImage } from "./image.ts";
 import { PullLine, PullProgress } from "./pull-progress.ts";
-import { pullTarget } from "./reference.ts";
+import { checkedReference, pullTarget } from "./reference.ts";
 import { meaningOf } from "./words.ts";
 
 export interface Puller {
@@ -25,7 +25,7 @@ export async function pullImage(puller: Puller, reference: string, options: Pull
   const timer = setTimeout(() => quiet.abort(), silenceMs);
   const progress = new PullProgress(clock, options.onProgress ?? (() => {}));
   const query = { fromImage: name, tag };
-  const headers = options.credentials === undefined ? {} : { "X-Registry-Auth": registryAuth(options.credentials) };
+  const headers = authHeaders(options);
   try {
     const request = { method: "POST", path: "/images/create", query, headers, what, signal } as const;
     await transport.stream({ ...request, situation: "pull", timeoutMs: "none" }, async (body) => {
@@ -43,6 +43,21 @@ export async function pullImage(puller: Puller, reference: string, options: Pull
   const image = await findImage(client, reference, options.signal);
   if (image === undefined) throw new EngineError("failed", `${what}: the engine says it has it and does not find it`);
   return image;
+}
+
+/** Podman has no such call, and asks the registry at each pull. */
+export async function checkAccess(
+  puller: Puller,
+  reference: string,
+  options: Pick<PullOptions, "signal" | "credentials">,
+): Promise<void> {
+  const { client } = puller;
+  const { dialect } = await client.session(options.signal);
+  if (!dialect.asksRegistries) return void (await pullImage(puller, reference, options));
+  const path = `/distribution/${checkedReference(reference)}/json`;
+  const what = `ask the registry for image ${reference}`;
+  const request = { method: "GET", path, headers: authHeaders(options), what, situation: "pull" } as const;
+  await client.call({ ...request, signal: options.signal, timeoutMs: client.longCallTimeoutMs });
 }
 
 async function followPull(body: IncomingMessage, what: string, onLine: (line: PullLine) => void): Promise<void> {
@@ -67,6 +82,12 @@ function parseLine(text: string): PullLine | undefined {
   }
 }
 
+function authHeaders({ credentials }: Pick<PullOptions, "credentials">): Record<string, string> {
+  return credentials === undefined ? {} : { "X-Registry-Auth": registryAuth(credentials) };
+}
+
+/** Padded: Docker ignores what it cannot decode, and then asks the registry without credentials. */
 function registryAuth(credentials: { username: string; password: string }): string {
-  return Buffer.from(JSON.stringify(credentials)).toString("base64url");
+  const text = Buffer.from(JSON.stringify(credentials)).toString("base64url");
+  return text.padEnd(Math.ceil(text.length / 4) * 4, "=");
 }

@@ -101,6 +101,10 @@ class Dummy implements DummyEngine {
     return this.#images.pull(reference);
   };
 
+  checkAccess: Engine["checkAccess"] = async (reference, { signal }) => {
+    this.#enter("checkAccess", reference, signal);
+  };
+
   images: Engine["images"] = async (signal) => {
     this.#enter("images", "", signal);
     const used = new Set([...this.#containers.values()].map(({ plan }) => this.#images.find(plan.image)?.id));

@@ -114,18 +114,22 @@ const mallory = { username: "mallory", password: "2" };
 function withPrivateImage(rules: Partial<ImageStoreOptions> = {}) {
   const name = "registry.example/app";
   const dummy = createDummyEngine({ images: { [name]: { pull: "works", digests: [`${name}@${contentDigest}`] } } });
-  const pulled: string[] = [];
+  const asked: string[] = [];
   const engine: Engine = {
     ...dummy,
     pull: async (reference, options) => {
-      pulled.push(reference);
+      asked.push(`pull ${reference}`);
       if (options.credentials?.username !== "alice") throw new EngineError("image-denied", "unauthorized");
       return await dummy.pull(reference, options);
+    },
+    checkAccess: async (reference, options) => {
+      asked.push(`check ${reference}`);
+      if (options.credentials?.username !== "alice") throw new EngineError("image-denied", "unauthorized");
     },
   };
   const makeStore = () =>
     new ImageStore({ engine, clock: systemClock, random: () => 0, pauseMs: 0, marks: true, ...rules });
-  return { name, dummy, pulled, makeStore, store: makeStore() };
+  return { name, dummy, asked, makeStore, store: makeStore() };
 }
 
 describe("the pull policy", () => {
@@ -178,14 +182,25 @@ describe("an image that was pulled with credentials", () => {
   });
 
   test("is asked for by its content, once an hour", async () => {
-    const { name, pulled, makeStore } = withPrivateImage();
+    const { name, asked, makeStore } = withPrivateImage();
     await makeStore().ensure({ reference: name, credentials: alice, ...never });
 
     const later = makeStore();
     await later.ensure({ reference: name, credentials: alice, ...never });
     await later.ensure({ reference: name, credentials: alice, ...never });
 
-    expect(pulled).toEqual([`${name}:latest`, `${name}@${contentDigest}`]);
+    expect(asked).toEqual([`pull ${name}:latest`, `check ${name}@${contentDigest}`]);
+  });
+
+  test("is asked for, and not taken from the engine, when it is named by its digest", async () => {
+    const { name, store } = withPrivateImage();
+    await store.ensure({ reference: name, credentials: alice, ...never });
+
+    for (const policy of ["always", "if-not-present"] as const) {
+      const byDigest = { reference: `${name}@${contentDigest}`, policy, ...never };
+      await expect(store.ensure(byDigest)).rejects.toMatchObject({ code: "image-denied" });
+      await expect(store.ensure({ ...byDigest, credentials: alice })).resolves.toBeDefined();
+    }
   });
 
   test("cannot be had by the name of its mark, nor by its id", async () => {

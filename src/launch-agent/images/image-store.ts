@@ -92,20 +92,30 @@ export class ImageStore {
     const credentials = wanted.credentials ?? this.#auth?.find(name);
     const present = await this.#look(fullName(name), wanted.signal);
     const policy = wanted.policy ?? "if-not-present";
-    const usable = present !== undefined && this.#mayUse(present, credentials);
-    if (usable && policy !== "always") return present;
+    if (present && policy !== "always" && this.#mayUse(present, credentials)) return present;
     if (policy === "never") throw neverPulled(name, present);
-    // A private image that is here already: its registry is asked for this very content, not for what the tag means by now.
-    const asked = policy === "always" || !present ? name : contentOf(present, name);
     const { signal, onProgress } = wanted;
-    const pulled = await this.#pulls.join({
-      reference: fullName(asked),
+    const asked = {
+      ...this.#askedFor(name, present, policy),
       signal,
       onProgress,
       ...(credentials ? { credentials } : {}),
-    });
+    };
+    const pulled = await this.#pulls.join(asked);
     await this.#came(pulled, { name, credentials, present, signal });
     return pulled;
+  }
+
+  /** What is here already and not to be renewed is only asked for, by its content: the tag may mean something else by now. */
+  #askedFor(
+    name: ImageName,
+    present: Image | undefined,
+    policy: PullPolicy,
+  ): Pick<WantedPull, "reference" | "present"> {
+    const mayBeNewer = policy === "always" && name.digest === undefined;
+    const digest = present && !mayBeNewer ? (name.digest ?? digestOf(present, name)) : undefined;
+    if (!present || digest === undefined) return { reference: fullName(name) };
+    return { reference: fullName({ ...name, digest }), present };
   }
 
   async #came(image: Image, pull: Came): Promise<void> {
@@ -153,11 +163,6 @@ export function digestOf(image: Image, name: ImageName): string | undefined {
   const place = repositoryName(name);
   const digests = image.digests.map(readImageName).filter((digest) => repositoryName(digest) === place);
   return digests[0]?.digest;
-}
-
-function contentOf(image: Image, name: ImageName): ImageName {
-  const digest = digestOf(image, name);
-  return digest === undefined ? name : { registry: name.registry, repository: name.repository, digest };
 }
 
 function checkedName(reference: string): ImageName {

@@ -5,6 +5,8 @@ import type { RegistryCredentials } from "./registry-auth.ts";
 
 export interface WantedPull {
   reference: string;
+  /** What is here under this name: the registry is only asked whether these credentials may have it. */
+  present?: Image;
   credentials?: RegistryCredentials;
   signal: AbortSignal;
   onProgress: (line: string) => void;
@@ -53,7 +55,7 @@ export class Pulls {
 
   /** Joins a pull, or starts one. It is given up when nobody waits for it any more. Rejects with EngineError, or the signal's reason. */
   async join(wanted: WantedPull): Promise<Image> {
-    const key = JSON.stringify([wanted.reference, wanted.credentials ?? null]);
+    const key = JSON.stringify([wanted.reference, wanted.credentials ?? null, wanted.present?.id ?? null]);
     const pull = this.#running.get(key) ?? this.#start(key, wanted);
     pull.listeners.add(wanted.onProgress);
     try {
@@ -81,11 +83,12 @@ export class Pulls {
     return pull;
   }
 
-  async #pull({ reference, credentials, signal, onProgress }: WantedPull): Promise<Image> {
-    const { engine, clock, random, tries = 3, pauseMs = 1_000, makeRoom } = this.#options;
+  async #pull(wanted: WantedPull): Promise<Image> {
+    const { signal, onProgress } = wanted;
+    const { clock, random, tries = 3, pauseMs = 1_000, makeRoom } = this.#options;
     for (let failures = 1, roomMade = false; ; failures++) {
       try {
-        return await engine.pull(reference, { signal, onProgress, ...(credentials ? { credentials } : {}) });
+        return await this.#pullOnce(wanted);
       } catch (error) {
         if (!(error instanceof EngineError) || signal.aborted) throw error;
         if (error.code === "disk-full" && !roomMade && (await makeRoom?.(signal))) {
@@ -100,6 +103,14 @@ export class Pulls {
         await clock.sleep(restMs, signal);
       }
     }
+  }
+
+  async #pullOnce({ reference, present, credentials, signal, onProgress }: WantedPull): Promise<Image> {
+    const { engine } = this.#options;
+    const access = { signal, ...(credentials ? { credentials } : {}) };
+    if (!present) return await engine.pull(reference, { ...access, onProgress });
+    await engine.checkAccess(reference, access);
+    return present;
   }
 }
 

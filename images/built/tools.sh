@@ -8,7 +8,4 @@ printf 'force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
 apt-get install -y -qq --no-install-recommends $packages >/dev/null
-if [ -n "$EXTRA_CA" ]; then
-  printf '%s\n' "$EXTRA_CA" >/usr/local/share/ca-certificates/extra.crt
-  update-ca-certificates >/dev/null 2>&1
-fi
+printf '%s\n' "$EXTRA_CA" >>/etc/ssl/certs/ca-certificates.crt

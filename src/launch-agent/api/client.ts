@@ -10,6 +10,7 @@ import {
   ClassOfToken,
   framesMediaType,
   HeartbeatResponse,
+  LaunchAgentRelease,
   type OpenSession,
   RecordsResponse,
 } from "../../protocol/agent-api.ts";
@@ -110,6 +111,14 @@ export class AgentApi {
     if (status === 404) return undefined;
     const answer = parseAnswer(AdoptResponse, text, `POST ${agentApi.adopt}`);
     return { ...claimOf(answer), begun: answer.begun, acked: answer.acked, openSteps: answer.open_steps };
+  }
+
+  /** The image, name@sha256:…, that launch agents are to run; undefined where the control plane does not say. One try. */
+  async wantedImage(signal: AbortSignal): Promise<string | undefined> {
+    const { token, timeoutMs } = this.#options;
+    const call: Call = { method: "GET", path: agentApi.launchAgent, token, timeoutMs, signal };
+    const { text } = await this.#http.text(call, [200]);
+    return parseAnswer(LaunchAgentRelease, text, `GET ${agentApi.launchAgent}`).image;
   }
 
   /** Gives a task back that has not begun. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { createDockerEngine, engineAddresses } from "../../engine/docker/index.ts";
+import { createDockerEngine, type EngineAddress, engineAddresses } from "../../engine/docker/index.ts";
 import { type Engine, type EngineInfo, isEngineError } from "../../engine/engine.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { type Ending, type LaunchAgent, startLaunchAgent } from "../agent.ts";
@@ -22,6 +22,7 @@ import { exitCode } from "../settings/exit-codes.ts";
 import { hostFiles } from "../settings/files.ts";
 import { ownName } from "../settings/own-name.ts";
 import { type Problems, readSettings, type Settings } from "../settings/settings.ts";
+import { openOwnImage } from "./own-image.ts";
 import { obeySignals, type SignalSource } from "./signals.ts";
 import { watchedEngine } from "./watched-engine.ts";
 
@@ -93,8 +94,21 @@ async function run(settings: Settings, world: World): Promise<number> {
   const labels = () => helperLabels({ name, session });
   const engine = watchedEngine(openEngine(options, labels), (code) => metrics.onEngineError(code));
   const engineInfo = await askEngine(engine);
+  const api = { ...(await addressOf(options)), token: firstToken(settings) };
+  const { version, environment, signals } = world;
+  const own = openOwnImage({
+    options,
+    api,
+    engine,
+    engineAddress: engineAddressOf(options),
+    version,
+    environment,
+    signals,
+    log,
+  });
+  await own.takePlaceOfPredecessor();
   const started = startLaunchAgent({
-    api: { ...(await addressOf(options)), token: firstToken(settings) },
+    api,
     classes,
     engine,
     engineInfo,
@@ -119,7 +133,9 @@ async function run(settings: Settings, world: World): Promise<number> {
   agent = started;
   obeySignals(world.signals, started, log);
   const health = await openHealth(options, { agent: started, engine, metrics: async () => await metrics.text() });
+  await own.followReleases(started);
   await started.closed;
+  await own.close();
   await health?.close();
   const { ending } = started.status();
   log.info({ ending }, "launch agent ended");
@@ -194,10 +210,14 @@ function helperLabels({ name, session }: { name: string; session: string }): Rec
 }
 
 function openEngine(options: Options, helperLabels: () => Record<string, string> = () => ({})): Engine {
+  return createDockerEngine({ address: engineAddressOf(options), helperLabels });
+}
+
+function engineAddressOf(options: Options): EngineAddress {
   try {
     const [address] = engineAddresses({ dockerHost: options.DOCKER_HOST });
     if (!address) throw new RangeError("DOCKER_HOST: is not set");
-    return createDockerEngine({ address, helperLabels });
+    return address;
   } catch (cause) {
     throw new Fatal(exitCode.settings, cause instanceof Error ? cause.message : String(cause), { cause });
   }

@@ -5,7 +5,7 @@
 # from npm. Images: the base, the task agent; for tests some more. Adds no package source to the machine.
 set -eu
 cd "$(dirname "$0")/.."
-for part in say apt engine node images registry; do
+for part in say apt engine node images registry stores; do
   . "scripts/lib-$part.sh"
 done
 
@@ -32,6 +32,8 @@ if [ "$purpose" = test ]; then
   ensure_image control-plane
   ensure_registry
   sh scripts/test-images.sh
+  ensure_postgres
+  ensure_s3_server
   sh scripts/setup-compose.sh >/dev/null
 fi
 say "Set up in $(($(date +%s) - setup_started)) s."

@@ -18,6 +18,7 @@ interface Part {
 
 const parts: Part[] = [
   { name: "unit tests and scenarios", vitest: ["--project", "unit", "--project", "scenarios"] },
+  { name: "tests on PostgreSQL and S3", vitest: ["--project", "stores"] },
   { name: "tests on the engine", vitest: ["--project", "docker"] },
   {
     name: "the engine's contract on Docker 26.1",

@@ -45,14 +45,15 @@ export interface TemporaryControlPlane extends AsyncDisposable {
   start(config: CompiledConfig, more?: Partial<NewPipeline>): Promise<{ id: string; number: number }>;
 }
 
-export async function temporaryControlPlane(
-  options: Partial<ControlPlaneOptions> = {},
-): Promise<TemporaryControlPlane> {
+export async function temporaryControlPlane({
+  onSqlite = false,
+  ...options
+}: Partial<ControlPlaneOptions> & { onSqlite?: boolean } = {}): Promise<TemporaryControlPlane> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-control-plane-"));
   const dataDirectory = options.dataDirectory ?? join(directory, "data");
   const controlPlane = await openControlPlane({
     dataDirectory,
-    ...(await storeOf(dataDirectory)),
+    ...(onSqlite ? {} : await storeOf(dataDirectory)),
     clock: systemClock,
     route: () => testRoute,
     sources: { open: () => Promise.reject(new Error("no sources in this test")) },

@@ -3,6 +3,7 @@ import { ControlPlaneError } from "../errors.ts";
 import type { BucketSettings } from "./bucket-settings.ts";
 
 const ofNetwork = /^E(CONNREFUSED|CONNRESET|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|AI_AGAIN|NOTFOUND)$/;
+const ofKey = new Set(["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"]);
 const ofCertificate = /CERT|TLS|SSL|UNABLE_TO_/;
 
 export function isMissing(error: unknown): boolean {
@@ -22,16 +23,20 @@ export function inWords(error: unknown, { name, endpoint, region }: BucketSettin
   if (error instanceof S3ServiceException) {
     const refusal = refusalOf(error);
     if (refusal) return new ControlPlaneError(refusal.code, refusal.message, { cause: error });
+    if (ofKey.has(error.name))
+      return unavailable(`${where} refuses us bucket "${name}" (${error.name}); look at the key and what it may do`);
     switch (statusOf(error)) {
       case 404:
-        return unavailable(`${where} has no bucket "${name}"; create it, or look at COFFERDAM_S3_BUCKET`);
-      case 401:
-      case 403:
-        return unavailable(`${where} refuses us bucket "${name}" (${error.name}); look at the key and what it may do`);
+        // Some say so of a key that they do not know, too.
+        return unavailable(
+          error.name === "NoSuchBucket"
+            ? `${where} has no bucket "${name}"; create it, or look at COFFERDAM_S3_BUCKET`
+            : `${where} refuses us bucket "${name}" (${error.name}); look at the bucket's name, and at the key`,
+        );
       case 301:
       case 400:
         return unavailable(
-          `${where} does not take the request (${error.name}); look at COFFERDAM_S3_REGION, which is ${region}, and COFFERDAM_S3_ENDPOINT`,
+          `${where} does not take the request (${error.name}); look at COFFERDAM_S3_BUCKET, COFFERDAM_S3_REGION and COFFERDAM_S3_ENDPOINT`,
         );
       default:
         return unavailable(`${where} fails (${error.name}: ${error.message}); try again`);

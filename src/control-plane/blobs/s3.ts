@@ -5,7 +5,6 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   S3Client,
@@ -84,8 +83,10 @@ class Bucket implements BlobStore {
     });
   }
 
+  /** By a listing, which is needed anyway, and whose refusal says why: the answer to a HEAD has no words. */
   async check(): Promise<void> {
-    await this.#do(() => this.#client.send(new HeadBucketCommand({ Bucket: this.#settings.name })));
+    const { name, prefix } = this.#settings;
+    await this.#do(() => this.#client.send(new ListObjectsV2Command({ Bucket: name, Prefix: prefix, MaxKeys: 1 })));
   }
 
   async put(

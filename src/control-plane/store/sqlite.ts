@@ -39,7 +39,10 @@ type Value = null | number | bigint | string | Uint8Array;
 export async function openSqlite(directory: string, clock: Clock): Promise<Database> {
   const file = join(directory, "cofferdam.db");
   const database = inWords(() => openFile(file));
-  await chmod(file, 0o600);
+  await chmod(file, 0o600).catch((cause: unknown) => {
+    database.close();
+    throw new ControlPlaneError("unavailable", `the database cannot be written: ${messageOf(cause)}`, { cause });
+  });
   const adapted = adapt(database);
   const dialect = new SqliteDialect({ database: adapted });
   return {
@@ -123,6 +126,10 @@ function inWords<T>(work: () => T): T {
     const words = troubles[resultCode(error) ?? 0];
     throw words === undefined ? error : new ControlPlaneError("unavailable", words, { cause: error });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Statements are prepared once. */

@@ -1,11 +1,12 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { systemClock } from "../../../src/lib/clock.ts";
+import { freePort } from "./free-port.ts";
 
 const execute = promisify(execFile);
 const packages = "/usr/lib/postgresql";
@@ -96,7 +97,7 @@ export class PostgresServer implements AsyncDisposable {
         return;
       } catch (cause) {
         if (tries > 300 || this.#process?.exitCode !== null) throw new Error("PostgreSQL does not start", { cause });
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await systemClock.sleep(50);
       }
     }
   }
@@ -117,15 +118,4 @@ async function findOwner(): Promise<{ uid?: number; gid?: number }> {
   if (process.getuid?.() !== 0) return {};
   const id = async (flag: string) => Number((await execute("id", [flag, "postgres"])).stdout);
   return { uid: await id("-u"), gid: await id("-g") };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -27,31 +27,58 @@ export interface TaskAgentOptions {
   binDirectory: string;
   /** Makes FIFOs of the names that are added to it. */
   mkfifo: readonly string[];
+  /** How long it stays where nobody comes for it any more. */
+  patience?: Patience;
   /** Whether every process around us is the job's, to be killed at its end. False wherever this is no container of ours. */
   ownsContainer: boolean;
 }
+
+/** Milliseconds. A launch agent that lives ends the container long before. */
+export interface Patience {
+  /** For a task. */
+  taskMs: number;
+  /** Beyond the task's own time: for whoever is to acknowledge its last records. */
+  lastWordsMs: number;
+}
+
+/** Longer than a container waits in any pool; the end of a task is before the deadline on its container. */
+const defaultPatience: Patience = { taskMs: 3_600_000, lastWordsMs: 20 * 60_000 };
+/** Timers count no further. */
+const maxTimerMs = 2 ** 31 - 1;
 
 const spoolMemoryBytes = 4 * 1024 * 1024;
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
  * Waits for a task on the channel, runs it, and resolves when its last record has been acknowledged. Rejects when the
- * channel is closed before that.
+ * channel is closed before that, and when nobody has come for too long: a container whose agent never returns ends by itself.
  */
 export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
   const home = new PrivateDirectory(["/tmp", "/dev/shm", dirname(options.startDirectory), "/var/tmp", "/run"]);
   const spool = new Spool({ memoryBytes: spoolMemoryBytes, directory: () => home.path });
   const pipes = new PipeSource(options.mkfifo, () => home.path);
   pipes.prepare();
+  const { taskMs, lastWordsMs } = options.patience ?? defaultPatience;
+  let end: NodeJS.Timeout | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
+      const endAfter = (ms: number, why: string): void => {
+        clearTimeout(end);
+        end = setTimeout(() => giveUp(why), Math.min(ms, maxTimerMs));
+      };
       let run: TaskRun | undefined;
+      const giveUp = (why: string): void => {
+        run?.cancel("canceled", true);
+        reject(new Error(why));
+      };
+      endAfter(taskMs, "no task has come");
       const channel = new Channel({
         input: options.input,
         output: options.output,
         spool,
         version: options.version,
         onTask: (work) => {
+          endAfter(work.maxRunTimeMs + work.killGraceMs + lastWordsMs, "nobody has heard the end of the task");
           run = prepare(work, { ...options, channel, spool, pipes, privateDirectory: home.path });
           const over = new AbortController();
           answerContinuations({ directory: home.path, channel, clock: options.clock, signal: over.signal });
@@ -63,12 +90,12 @@ export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
         },
         onCancel: (status, hurry) => run?.cancel(status, hurry),
         onClosed: (reason) => {
-          run?.cancel("canceled", true);
-          reject(new Error(`the task channel is closed: ${reason}`));
+          giveUp(`the task channel is closed: ${reason}`);
         },
       });
     });
   } finally {
+    clearTimeout(end);
     home.remove();
   }
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { RunStep, Step, Work } from "../../src/protocol/task.ts";
-import { runTaskAgent } from "../../src/task-agent/index.ts";
+import { type Patience, runTaskAgent } from "../../src/task-agent/index.ts";
 import { FakeLaunchAgent, type FakeOptions } from "./fake-launch-agent.ts";
 
 /** A task agent in this process, with a workspace of its own, and the other end of its channel. */
@@ -19,7 +19,7 @@ export interface RunningAgent extends AsyncDisposable {
   done: Promise<void>;
 }
 
-export function startAgent(options: FakeOptions = {}): RunningAgent {
+export function startAgent(options: FakeOptions & { patience?: Patience } = {}): RunningAgent {
   const home = mkdtempSync(join(tmpdir(), "cofferdam-test-"));
   const workspace = join(home, "project");
   mkdirSync(workspace);
@@ -35,6 +35,7 @@ export function startAgent(options: FakeOptions = {}): RunningAgent {
     binDirectory: join(import.meta.dirname, "../../images/task-agent/bin"),
     mkfifo: ["mkfifo"],
     ownsContainer: false,
+    ...(options.patience && { patience: options.patience }),
   });
   done.catch(() => {});
   const launch = new FakeLaunchAgent(options);

@@ -40,9 +40,6 @@ async function claimWith(answers: (Claim | undefined | Error)[]) {
     agent: { name: "a", hostname: "h", version: "1" },
     room,
     waitMs: 30_000,
-    ready: async () => {},
-    session: undefined,
-    onNameTaken: () => {},
     onClaim: (task) => {
       claimed.push(task);
       room.leavePlace();

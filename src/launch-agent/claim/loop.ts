@@ -17,11 +17,11 @@ export interface ClaimLoopOptions {
   /** How long the server may hold a claim. */
   waitMs: number;
   /** Before each call: resolves when there may be one. Rejects only when the signal fires. */
-  ready: (signal: AbortSignal) => Promise<void>;
+  ready?: (signal: AbortSignal) => Promise<void>;
   /** Which process this is; see ClaimRequest. */
-  session: string | undefined;
+  session?: string | undefined;
   /** Another process has this agent's name. */
-  onNameTaken: (error: ApiFailure) => void;
+  onNameTaken?: (error: ApiFailure) => void;
   /** Owns the task and its place from here on, and gives the place back. */
   onClaim: (claim: Claim) => void;
   /** After every answer, and every try that got none; `reached`: it has answered, and now holds the claim. */
@@ -68,7 +68,7 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
   for (let failures = 0; !signal.aborted; failures++) {
     const askedAt = clock.monotonic();
     try {
-      await options.ready(signal);
+      await options.ready?.(signal);
       const claim = await askOnce(request, options);
       complaints.end();
       options.onAnswer?.({ result: claim ? "task" : "none" });
@@ -77,7 +77,7 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
       return claim;
     } catch (error) {
       if (signal.aborted) return undefined;
-      if (isNameTaken(error)) options.onNameTaken(error);
+      if (isNameTaken(error)) options.onNameTaken?.(error);
       complaints.tell(error, failures + 1);
       await onFailure(error, failures, options);
     }

@@ -116,13 +116,7 @@ async function run(settings: Settings, world: World): Promise<number> {
     session,
     hostname: hostname(),
     version: world.version,
-    capacity: capacityOf(options, engineInfo),
-    pool: poolOf(options, engineInfo),
-    sandboxes: sandboxesOf(options, engineInfo),
-    modes: modesOf(options),
-    policy: policyOf(options),
-    images: imageRulesOf(options),
-    taskAgentImage: options.COFFERDAM_TASK_AGENT_IMAGE,
+    ...agentOptionsOf(options, engineInfo),
     clock: systemClock,
     newId: randomUUID,
     log,
@@ -141,6 +135,19 @@ async function run(settings: Settings, world: World): Promise<number> {
   log.info({ ending }, "launch agent ended");
   close();
   return codeOf(ending);
+}
+
+/** What the settings say of tasks and their containers. */
+function agentOptionsOf(options: Options, engineInfo: EngineInfo) {
+  return {
+    capacity: capacityOf(options, engineInfo),
+    pool: poolOf(options, engineInfo),
+    sandboxes: sandboxesOf(options, engineInfo),
+    modes: modesOf(options),
+    policy: policyOf(options),
+    images: imageRulesOf(options),
+    taskAgentImage: options.COFFERDAM_TASK_AGENT_IMAGE,
+  };
 }
 
 async function openHealth(

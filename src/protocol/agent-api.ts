@@ -39,6 +39,8 @@ export const agentApi = {
   testResults: "/api/agent/v1/test-results",
   /** GET `?method=&depth=`: archive of the source tree. */
   source: "/api/agent/v1/source",
+  /** POST: ImagePin. 200: ImagePinResponse, which is what counts. */
+  imagePins: "/api/agent/v1/image-pins",
   /** POST: Continuation, for the task's own pipeline. 200. */
   continue: "/api/agent/v1/continue",
 } as const;
@@ -156,6 +158,17 @@ export type LaunchAgentRelease = z.infer<typeof LaunchAgentRelease>;
 /** Up to which number the lane is stored. 409 `gap` carries the same body: the next post has to begin at acked + 1. */
 export const RecordsResponse = z.object({ acked: z.int().nonnegative() });
 export type RecordsResponse = z.infer<typeof RecordsResponse>;
+
+/** What a tag stood for when a task of the pipeline first looked. */
+export const ImagePin = z.object({
+  /** In full: `docker.io/library/debian:12`. */
+  reference: z.string().min(1).max(500),
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/, "must be like sha256:…"),
+});
+export type ImagePin = z.infer<typeof ImagePin>;
+
+/** What it stands for in this pipeline: the first pin stays. */
+export const ImagePinResponse = ImagePin.pick({ digest: true });
 
 /** In the order in which they are to be laid over one another. */
 export const WorkspaceLayers = z.object({ layers: z.array(z.object({ id: z.string(), sizeBytes: z.int() })) });

@@ -222,6 +222,8 @@ export const Task = z.object({
   pipeline: z.object({ id: z.string(), number: z.int() }),
   node: z.object({ index: z.int().nonnegative(), total: z.int().positive() }),
   container: ContainerSpec,
+  /** What tags stand for in this pipeline, by the image's full name: `docker.io/library/debian:12` → `sha256:…`. */
+  imagePins: z.record(z.string(), z.string()).optional(),
   work: Work,
 });
 export type Task = z.infer<typeof Task>;

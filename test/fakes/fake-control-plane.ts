@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
-import { agentApi, cacheKeyHeader } from "../../src/protocol/agent-api.ts";
+import { agentApi, cacheKeyHeader, type ImagePin } from "../../src/protocol/agent-api.ts";
 import { FrameDecoder } from "../../src/protocol/frames.ts";
 import { type Lane, type RecordBody, RecordFrame } from "../../src/protocol/records.ts";
 import type { Task } from "../../src/protocol/task.ts";
@@ -43,6 +43,8 @@ export class FakeControlPlane {
   readonly blobs = new Map<string, Buffer>();
   readonly claims: { claimId: string; name: string }[] = [];
   readonly calls: string[] = [];
+  /** By pipeline and name. */
+  readonly pins = new Map<string, string>();
   /** Of agents, by name. Who opens one later wins: none of the earlier ones gives a sign of life here. */
   readonly sessions = new Map<string, string>();
   fault: Fault | undefined;
@@ -208,6 +210,12 @@ export class FakeControlPlane {
     if (url.pathname === agentApi.heartbeat) return await this.#heartbeat(task, request, response);
     if (url.pathname === agentApi.records) {
       return answer(response, 200, { acked: store(task, url.searchParams.get("lane") as Lane, await read(request)) });
+    }
+    if (url.pathname === agentApi.imagePins) {
+      const { reference, digest } = JSON.parse((await read(request)).toString()) as ImagePin;
+      const key = `${task.task.pipeline.id} ${reference}`;
+      if (!this.pins.has(key)) this.pins.set(key, digest);
+      return answer(response, 200, { digest: this.pins.get(key) });
     }
     await this.#blob(request, response, url);
   }

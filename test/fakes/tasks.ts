@@ -1,4 +1,4 @@
-import type { Network, Task } from "../../src/protocol/task.ts";
+import type { Network, RunStep, Task } from "../../src/protocol/task.ts";
 
 /** The network of a task that needs none. */
 export const noNetwork: Network = { mode: "none", deny: [], audit: false };
@@ -44,5 +44,19 @@ export function aTask(
       outputBytes: 1024 ** 3,
       ...changes.work,
     },
+  };
+}
+
+export function aRunStep(command: string): RunStep {
+  return {
+    type: "run",
+    name: "run",
+    command,
+    environment: {},
+    when: "on_success",
+    background: false,
+    noOutputTimeoutMs: 60_000,
+    maxAutoReruns: 0,
+    autoRerunDelayMs: 0,
   };
 }

@@ -5,6 +5,7 @@ import type { ListenAddress } from "../control-plane.ts";
 import type { QueueWaiters } from "../queue/queue.ts";
 import { blobRoutes } from "./agent/blobs.ts";
 import { claimRoutes } from "./agent/claims.ts";
+import { imagePinRoutes } from "./agent/image-pins.ts";
 import { recordRoutes } from "./agent/records.ts";
 import { sourceRoutes } from "./agent/source.ts";
 import { continueRoutes } from "./continue.ts";
@@ -46,6 +47,7 @@ export function createServer(
   answerErrors(server);
   healthRoutes(server, context);
   claimRoutes(server, context, waiters);
+  imagePinRoutes(server, context);
   continueRoutes(server, context);
   orbRoutes(server, context);
   operatorRoutes(server, context);

@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import type { Listener } from "../notifier.ts";
 import { applyEvent } from "../pipelines/apply.ts";
 import { insertTaskToken } from "../store/access.ts";
+import { imagePins } from "../store/image-pins.ts";
 import { findJob } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import type { Db, Unit } from "../store/store.ts";
@@ -148,5 +149,7 @@ export async function taskDocument(unit: Pick<Unit, "db">, taskId: string): Prom
   const job = row && (await findJob(unit.db, row.job_id));
   if (!row || !job?.template_json) return undefined;
   const template = TaskTemplate.parse(JSON.parse(job.template_json));
-  return makeTask(template, row.id, { attempt: row.attempt, nodeIndex: row.node_index });
+  const task = makeTask(template, row.id, { attempt: row.attempt, nodeIndex: row.node_index });
+  const pins = await imagePins(unit.db, row.pipeline_id);
+  return Object.keys(pins).length === 0 ? task : { ...task, imagePins: pins };
 }

@@ -10,6 +10,8 @@ export interface Schema {
   /** Tokens that claim tasks of a class. `hash` is the token's SHA-256 in hex. */
   class_token: { id: string; resource_class: string; nickname: string; hash: string; created_ms: number };
   pipeline: PipelineTable;
+  /** What a name of an image stands for in this pipeline. */
+  image_pin: { pipeline_id: string; reference: string; digest: string };
   workflow: WorkflowTable;
   job: JobTable;
   task: TaskTable;

@@ -10,6 +10,8 @@ import {
   ClassOfToken,
   framesMediaType,
   HeartbeatResponse,
+  type ImagePin,
+  ImagePinResponse,
   LaunchAgentRelease,
   type OpenSession,
   RecordsResponse,
@@ -119,6 +121,16 @@ export class AgentApi {
     const call: Call = { method: "GET", path: agentApi.launchAgent, token, timeoutMs, signal };
     const { text } = await this.#http.text(call, [200]);
     return parseAnswer(LaunchAgentRelease, text, `GET ${agentApi.launchAgent}`).image;
+  }
+
+  /** Says what a tag stands for, and answers what it stands for in this pipeline: the first word counts. */
+  async pinImage(
+    pin: ImagePin,
+    options: { token: Secret; signal: AbortSignal; giveUpAfterMs: number },
+  ): Promise<string> {
+    const call = this.#post(agentApi.imagePins, pin, options);
+    const { text } = await this.#retry(options, () => this.#http.text(call, [200]));
+    return parseAnswer(ImagePinResponse, text, `POST ${agentApi.imagePins}`).digest;
   }
 
   /** Gives a task back that has not begun. */

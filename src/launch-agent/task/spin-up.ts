@@ -1,6 +1,7 @@
 import type { Account, ContainerPlan, Image } from "../../engine/engine.ts";
+import type { Secret } from "../../lib/secret.ts";
 import { spinUpStep } from "../../protocol/records.ts";
-import type { ImageSpec, Task } from "../../protocol/task.ts";
+import type { ContainerSpec, ImageSpec, Task } from "../../protocol/task.ts";
 import { ensureTaskImage } from "../images/task-image.ts";
 import { planService, planTask, type TaskPlan } from "../plan/plan.ts";
 import { isProblem } from "../plan/problem.ts";
@@ -14,13 +15,15 @@ import { agentInWords, classInWords, imageInWords, isolationInWords } from "./wo
 export interface SpunUp extends TaskPlan {
   agent: TaskAgent;
   images: Image[];
+  /** The task's own, with images by their content where that is known. */
+  container: ContainerSpec;
 }
 
 /** Everything that a container needs before it is made: images, the task agent, the account, the plan. */
 export async function spinUp(
   task: Task,
   context: TaskContext,
-  options: { lane: LaunchLane; resourceClass: string; signal: AbortSignal },
+  options: { lane: LaunchLane; resourceClass: string; token: Secret; signal: AbortSignal },
 ): Promise<SpunUp> {
   const { lane, signal } = options;
   lane.stepStarted(spinUpStep, "Spin up environment", "spin_up");
@@ -28,12 +31,13 @@ export async function spinUp(
   const refusal = refusalOf(task.container, options.resourceClass, context.policy);
   if (refusal !== undefined) throw new ConfigFault(refusal);
   const isDocker = task.container.executor === "docker";
-  const [agent, images] = await Promise.all([
+  const [agent, found] = await Promise.all([
     context.taskAgent.ready({ volume: isDocker, signal }),
     Promise.all(
       (isDocker ? task.container.images : []).map((spec) => ensureTaskImage(spec, task, { ...options, context })),
     ),
   ]);
+  const images = found.map(({ image }) => image);
   const image = isDocker ? images[0] : agent.image;
   if (!image) throw new ConfigFault("the job has a docker executor without an image");
   const account = await accountOf(task, image, { context, signal });
@@ -42,7 +46,8 @@ export async function spinUp(
   if (!isDocker) lane.line(spinUpStep, imageInWords("of the task agent", image));
   lane.line(spinUpStep, classInWords(task.container));
   lane.line(spinUpStep, isolationInWords(task.container, plan.primary.workspace?.path ?? "/"));
-  return { ...plan, agent, images };
+  const container = { ...task.container, images: found.map(({ spec }) => spec) };
+  return { ...plan, agent, images, container };
 }
 
 /** The plan of the service at `index` of the job's images, once the container that it joins exists. */

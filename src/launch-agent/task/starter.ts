@@ -84,8 +84,8 @@ export class TaskStarter {
 
   async #startOnce(): Promise<void> {
     const { claim, context, lane, link, signal } = this.#parts;
-    const { task, resourceClass } = claim;
-    const spun = await spinUp(task, context, { lane, resourceClass, signal });
+    const { task, resourceClass, token } = claim;
+    const spun = await spinUp(task, context, { lane, resourceClass, token, signal });
     const hasServices = spun.images.length > 1;
     const waited = !hasServices && (await this.#startWaiting(spun));
     if (!waited) await this.#startPrimary(spun, { handOver: !hasServices });
@@ -94,7 +94,7 @@ export class TaskStarter {
       link.handOver(spun.work);
     }
     lane.stepEnded(spinUpStep, { kind: "succeeded" });
-    if (!hasServices) context.pool.expect(task.container, spun.primary);
+    if (!hasServices) context.pool.expect(spun.container, spun.primary);
   }
 
   /** In a container that waits for a task of this shape. False where there is none that takes this one over at once. */

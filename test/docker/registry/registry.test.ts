@@ -9,6 +9,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { addressUnderTest } from "../engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "../leak-check.ts";
 import { account, startTestRegistry, type TestRegistry } from "./registry.ts";
+import { removeNewImages } from "./remove-new-images.ts";
 
 const signal = new AbortController().signal;
 const quiet = { signal, onProgress: () => {} };
@@ -17,7 +18,7 @@ const wrong = { username: "alice", password: "guessed" };
 let engine: Engine;
 let registry: TestRegistry;
 let before: Snapshot;
-let imagesBefore: Set<string>;
+let cleanUp: () => Promise<void>;
 
 beforeAll(async () => {
   before = await takeSnapshot();
@@ -31,15 +32,10 @@ afterAll(async () => {
 
 beforeEach(async () => {
   engine = createDockerEngine({ address: await addressUnderTest(), pullSilenceMs: 2_000 });
-  imagesBefore = new Set((await engine.images(signal)).map(({ id }) => id));
+  cleanUp = await removeNewImages(engine);
 });
 
-afterEach(async () => {
-  for (const image of await engine.images(signal)) {
-    if (imagesBefore.has(image.id)) continue;
-    for (const name of [...image.tags, ...image.digests]) await engine.removeImage(name, signal);
-  }
-});
+afterEach(async () => await cleanUp());
 
 function storeOf(options: Partial<ImageStoreOptions> = {}): ImageStore {
   return new ImageStore({ engine, clock: systemClock, random: () => 0, pauseMs: 1, marks: true, ...options });

@@ -8,7 +8,8 @@ const SomeLimits = Limits.extend({
   memoryBytes: Limits.shape.memoryBytes.default(4 * gibibyte),
   cpus: Limits.shape.cpus.default(2),
   pids: Limits.shape.pids.default(4096),
-  openFiles: Limits.shape.openFiles.default(65_536),
+  // An engine refuses more than its own hard limit, and cannot be asked for it: 20,000 was seen.
+  openFiles: Limits.shape.openFiles.default(16_384),
   workspaceBytes: Limits.shape.workspaceBytes.default(10 * gibibyte),
   workspaceMedium: Limits.shape.workspaceMedium.default("disk"),
   outputBytes: Limits.shape.outputBytes.default(4 * gibibyte),

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Composed, docker, dockerOk, lines } from "./support/compose.ts";
+
+/** What a user types after `docker compose … exec control-plane`, as the file says. */
+const example = ["--repo", "git://example/pipeline", "--branch", "main", "--follow"];
+const trigger = ["cofferdam", "trigger", "--config", "/opt/cofferdam/example/.circleci/config.yml", ...example];
+
+let quickstart: Composed;
+
+beforeAll(async () => {
+  quickstart = await Composed.open("quickstart.yml");
+  await quickstart.compose(
+    "up",
+    "--detach",
+
+    "--scale",
+    "launch-agent=3",
+    "control-plane",
+    "launch-agent",
+    "example",
+  );
+});
+
+afterAll(async () => {
+  await quickstart[Symbol.asyncDispose]();
+});
+
+test("the first pipeline is green, and nobody copied a token", async () => {
+  const followed = await quickstart.exec("control-plane", ...trigger);
+
+  expect(followed.stdout + followed.stderr).toContain("4 success");
+  expect(followed.code).toBe(0);
+});
+
+test("three agents of one service have three legal names", async () => {
+  const { stdout } = await quickstart.exec("control-plane", "cofferdam", "agents", "--json");
+
+  const names = [...stdout.matchAll(/"name": ?"([^"]+)"/g)].map((match) => match[1]);
+  expect(new Set(names).size).toBe(3);
+  for (const name of names) expect(name).toMatch(/^[A-Za-z0-9 .()_-]{1,200}$/);
+});
+
+test("no token is in what the engine tells about a container, nor in a log", async () => {
+  const token = (
+    await quickstart.exec("control-plane", "cat", "/var/lib/cofferdam-tokens/local.default")
+  ).stdout.trim();
+  const admin = (await quickstart.exec("control-plane", "cat", "/var/lib/cofferdam/admin-token")).stdout.trim();
+  const ids = lines(await quickstart.compose("ps", "--all", "--quiet"));
+
+  const told = (await dockerOk(["inspect", ...ids])) + (await quickstart.compose("logs"));
+
+  for (const secret of [token, admin]) {
+    expect(secret.length).toBeGreaterThan(20);
+    expect(told).not.toContain(secret);
+  }
+});
+
+test("files of tokens are their owner's alone", async () => {
+  const { stdout } = await quickstart.exec(
+    "control-plane",
+    "stat",
+    "--format=%a",
+    "/var/lib/cofferdam-tokens/local.default",
+    "/var/lib/cofferdam/admin-token",
+  );
+
+  expect(lines(stdout)).toEqual(["600", "600"]);
+});
+
+test("agents have no capability, no new privileges and a root that cannot be written", async () => {
+  const [id = ""] = await quickstart.containers("launch-agent");
+
+  const host = JSON.parse(await dockerOk(["inspect", "--format", "{{json .HostConfig}}", id])) as Record<
+    string,
+    unknown
+  >;
+
+  expect(host).toMatchObject({ ReadonlyRootfs: true, CapDrop: ["ALL"], Privileged: false });
+  expect(host["CapAdd"] ?? []).toEqual([]);
+  expect(host["SecurityOpt"]).toContain("no-new-privileges:true");
+  expect((await docker(["exec", id, "sh", "-c", "true"])).code).not.toBe(0);
+});
+
+test("down drains, and leaves no container, network or volume of ours", async () => {
+  await quickstart.compose("down", "--volumes");
+
+  const labelled = ["--quiet", "--filter", "label=dev.cofferdam.role"];
+  const left = await Promise.all([
+    dockerOk(["ps", "--all", ...labelled]),
+    dockerOk(["volume", "ls", ...labelled]),
+    dockerOk(["network", "ls", ...labelled]),
+    dockerOk(["volume", "ls", "--quiet", "--filter", "name=cofferdam_"]),
+    dockerOk(["network", "ls", "--quiet", "--filter", "name=cofferdam"]),
+  ]);
+  expect(left).toEqual(["", "", "", "", ""]);
+});

@@ -2,12 +2,13 @@ import type { Db } from "./store.ts";
 
 /** Ended pipelines but for the newest `keep` of all, oldest first. */
 export async function endedPipelinesBeyond(db: Db, keep: number): Promise<{ id: string; number: number }[]> {
-  const kept = db.selectFrom("pipeline").select("number").orderBy("number", "desc").limit(keep);
+  const newest = db.selectFrom("pipeline").select("number").orderBy("number", "desc");
   return await db
     .selectFrom("pipeline")
     .select(["id", "number"])
     .where("ended_ms", "is not", null)
-    .where("number", "not in", kept)
+    // Of the first one beyond; there is none where there are not so many.
+    .where("number", "<=", newest.offset(keep).limit(1))
     .orderBy("number")
     .execute();
 }

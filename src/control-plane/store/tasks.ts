@@ -126,7 +126,15 @@ export async function openPipelinesOfQueue(db: Db, queue: string): Promise<strin
     .selectFrom("pipeline")
     .select("id")
     .where("ended_ms", "is", null)
-    .where("id", "in", db.selectFrom("task").select("pipeline_id").where("queue", "=", queue))
+    .where((eb) =>
+      eb.exists(
+        eb
+          .selectFrom("task")
+          .select("task.id")
+          .whereRef("task.pipeline_id", "=", "pipeline.id")
+          .where("task.queue", "=", queue),
+      ),
+    )
     .execute();
   return rows.map(({ id }) => id);
 }

@@ -45,6 +45,7 @@ export async function changeClass(
   changes: { description?: string | undefined; settings?: Record<string, unknown> | undefined },
 ): Promise<Row<"resource_class">> {
   return await context.store.transaction(async (unit) => {
+    await unit.lock(`class:${name}`);
     const before = await existing(unit.db, name);
     const settings = changeSettings(JSON.parse(before.settings_json ?? "{}") as SaidSettings, changes.settings ?? {});
     parseSettings(settings);

@@ -198,6 +198,37 @@ test("what was acknowledged survives kill -9, and the task goes on", { timeout: 
   expect(story.at(-1)?.type).toBe("pipeline-ended");
 });
 
+test("a server that was killed gives every lease a whole one when it is back", { timeout: 60_000 }, async () => {
+  await using plane = await temporaryControlPlane();
+  await plane.start(configOf(["build"]));
+  const held = await plane.agent.claim(plane.token);
+  await plane.controlPlane.close({ graceMs: 0 });
+  const directory = join(plane.directory, "data");
+  const settings = { COFFERDAM_DATA_DIRECTORY: directory, COFFERDAM_PORT: "0" };
+  const first = start(settings);
+  await textUntil(first.server.stderr, /listens on/);
+  first.server.kill("SIGKILL");
+  await first.exit;
+  const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  // As after an hour without a control plane.
+  await store.db
+    .updateTable("task")
+    .set({ lease_expires_ms: Date.now() - 3_600_000 })
+    .execute();
+
+  const before = Date.now();
+  const second = start(settings);
+  const [, url = ""] = await textUntil(second.server.stderr, /listens on (http:\S+)/);
+  const { lease_expires_ms } = await store.db.selectFrom("task").selectAll().executeTakeFirstOrThrow();
+  await using agent = new FakeAgent({ url });
+  const finished = await held?.over(agent).finish();
+  second.server.kill("SIGTERM");
+
+  expect(lease_expires_ms).toBeGreaterThanOrEqual(before + 30_000);
+  expect([finished?.status, (await second.exit)[0]]).toEqual([200, 0]);
+  await store.close();
+});
+
 test("the server starts scheduled workflows", { timeout: 30_000 }, async () => {
   // Its own clock stands still, so that only the server can start anything.
   await using plane = await temporaryControlPlane({ clock: new ManualClock("2026-01-01T00:00:00Z"), schedules: true });

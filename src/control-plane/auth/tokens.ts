@@ -1,6 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import type { Clock } from "../../lib/clock.ts";
 import { Secret } from "../../lib/secret.ts";
+
 import { ControlPlaneError } from "../errors.ts";
+import { isTaskEnd } from "../pipelines/status.ts";
 import { findClassToken, findTaskToken } from "../store/access.ts";
 import type { Row } from "../store/schema.ts";
 import type { Db } from "../store/store.ts";
@@ -26,15 +29,30 @@ export async function authenticateClass(db: Db, authorization: string | undefine
   return row.resource_class;
 }
 
+/** What was on its way when a task ended, such as the other lane's last records, is still taken for so long. */
+const lateMs = 60_000;
+
 /**
- * The task that a token stands for, when its attempt is the present one. Throws ControlPlaneError: `unauthorized` for a token
- * that is none of ours, `stale-attempt` when the task was taken away from this attempt.
+ * The task that a token stands for, when its attempt is the present one and has not ended. Throws ControlPlaneError: `unauthorized` for a token that
+ * is none of ours, or whose task is over; `stale-attempt` when the task was taken away from this attempt.
  */
 export async function authenticateTask(db: Db, authorization: string | undefined): Promise<Row<"task">> {
-  return await taskOfToken(db, bearer(authorization));
+  const task = await taskOfToken(db, bearer(authorization));
+  if (isTaskEnd(task.status)) throw taskIsOver(task.id);
+  return task;
 }
 
-/** The same, with the bare token. */
+/** The same, where a call may come, or come again, for a while after the end. */
+export async function authenticateLateTask(
+  { store, clock }: { store: { db: Db }; clock: Pick<Clock, "now"> },
+  authorization: string | undefined,
+): Promise<Row<"task">> {
+  const task = await taskOfToken(store.db, bearer(authorization));
+  if (task.ended_ms !== null && clock.now() - task.ended_ms > lateMs) throw taskIsOver(task.id);
+  return task;
+}
+
+/** The same with the bare token, however long ago the task ended. */
 export async function taskOfToken(db: Db, token: string): Promise<Row<"task">> {
   const hash = hashToken(token);
   const known = await findTaskToken(db, hash);
@@ -45,6 +63,10 @@ export async function taskOfToken(db: Db, token: string): Promise<Row<"task">> {
   if (task.attempt !== known.attempt || task.session !== known.session || task.fenced === 1 || task.status === "queued")
     throw staleAttempt(task.id, known.attempt);
   return task;
+}
+
+export function taskIsOver(taskId: string): ControlPlaneError {
+  return new ControlPlaneError("unauthorized", `task ${taskId} is over: its token is good for nothing any more`);
 }
 
 export function staleAttempt(taskId: string, attempt: number): ControlPlaneError {

@@ -6,6 +6,7 @@ import { appendEvents } from "../store/events.ts";
 import { findJob, findPipeline } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import { artifactsOfPipeline, putArtifact } from "../store/stored.ts";
+import { keepBlob } from "./keep.ts";
 
 const maxPathBytes = 4096;
 const maxSegmentBytes = 255;
@@ -19,9 +20,8 @@ export async function storeArtifact(
   const { path } = artifact;
   checkPath(path);
   const directory = await directoryOf(context, task);
-  const stored = await context.blobs.put(`${directory}/${path}`, artifact.content, { signal: artifact.signal });
-  const { sizeBytes } = stored;
-  await context.store.transaction(async (unit) => {
+  await keepBlob(context, task, { ...artifact, key: `${directory}/${path}` }, async (unit, stored) => {
+    const { sizeBytes } = stored;
     await putArtifact(unit.db, {
       task_id: task.id,
       attempt: task.attempt,
@@ -57,8 +57,10 @@ function checkPath(path: string): void {
       );
 }
 
+/** Each attempt has one of its own: what an old one still writes meets nothing of the new one. */
 async function directoryOf(context: Context, task: Row<"task">): Promise<string> {
   const job = await findJob(context.store.db, task.job_id);
   const pipeline = await findPipeline(context.store.db, task.pipeline_id);
-  return `artifacts/${pipeline?.number}/${job?.artifact_directory}/${task.node_index}`;
+  const again = task.attempt > 1 ? `-attempt-${task.attempt}` : "";
+  return `artifacts/${pipeline?.number}/${job?.artifact_directory}/${task.node_index}${again}`;
 }

@@ -4,6 +4,7 @@ import { findPipeline } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import type { Db } from "../store/store.ts";
 import { deleteCache, findCache, findCacheByPrefix, insertCache } from "../store/stored.ts";
+import { keepBlob } from "./keep.ts";
 
 /** Caches belong to the task's project. A key is written once; a key to restore is a prefix, and the newest match wins. */
 
@@ -46,18 +47,13 @@ export async function saveCache(
 ): Promise<boolean> {
   const project = await projectOf(context.store.db, task);
   const id = context.newId();
-  const stored = await context.blobs.put(`caches/${id}`, save.content, { signal: save.signal });
-  const row = {
-    id,
-    project,
-    key: save.key,
-    created_ms: context.clock.now(),
-    blob: stored.key,
-    size_bytes: stored.sizeBytes,
-    sha256: stored.sha256,
-  };
-  const isFirst = await context.store.transaction((unit) => insertCache(unit.db, row));
-  if (!isFirst) await context.blobs.remove(stored.key);
+  const blob = `caches/${id}`;
+  const isFirst = await keepBlob(context, task, { ...save, key: blob }, async (unit, stored) => {
+    const { sizeBytes: size_bytes, sha256 } = stored;
+    const row = { id, project, key: save.key, created_ms: context.clock.now(), blob, size_bytes, sha256 };
+    return await insertCache(unit.db, row);
+  });
+  if (!isFirst) await context.blobs.remove(blob);
   return isFirst;
 }
 

@@ -5,6 +5,7 @@ import { ControlPlaneError } from "../errors.ts";
 import { appendEvents } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import { putTestResults } from "../store/stored.ts";
+import { keepBlob } from "./keep.ts";
 
 const maxBytes = 64 * 1024 * 1024;
 /** The values of the longest list of results there may be, and some more. */
@@ -19,8 +20,8 @@ export async function storeTestResults(
   const bytes = await readAll(results.content);
   const { tests } = parse(bytes);
   const failed = tests.filter(({ result }) => result === "failure" || result === "error").length;
-  const stored = await context.blobs.put(`test-results/${context.newId()}.json`, Readable.from([bytes]), results);
-  const replaced = await context.store.transaction(async (unit) => {
+  const upload = { ...results, key: `test-results/${context.newId()}.json`, content: Readable.from([bytes]) };
+  const replaced = await keepBlob(context, task, upload, async (unit, stored) => {
     const told = { type: "test-results", jobId: task.job_id, taskId: task.id, total: tests.length, failed } as const;
     await appendEvents(unit, task.pipeline_id, [{ told, attempt: task.attempt }]);
     return await putTestResults(unit.db, {

@@ -5,7 +5,7 @@ import type { Requirement } from "../pipelines/state.ts";
 import { findJob, type GraphJob, graphOfPipeline } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import { putWorkspaceLayer, workspaceLayersOf } from "../store/stored.ts";
-import { topics } from "../topics.ts";
+import { keepBlob } from "./keep.ts";
 
 type Layer = Awaited<ReturnType<typeof workspaceLayersOf>>[number];
 
@@ -30,10 +30,8 @@ export async function persistLayer(
   layer: { step: number; content: Readable; signal: AbortSignal },
 ): Promise<void> {
   const id = context.newId();
-  const stored = await context.blobs.put(`workspaces/${id}`, layer.content, { signal: layer.signal });
-  const replaced = await context.store.transaction(async (unit) => {
-    await unit.lock(topics.pipeline(task.pipeline_id));
-    return await putWorkspaceLayer(unit.db, {
+  const replaced = await keepBlob(context, task, { ...layer, key: `workspaces/${id}` }, (unit, stored) =>
+    putWorkspaceLayer(unit.db, {
       id,
       job_id: task.job_id,
       task_id: task.id,
@@ -42,8 +40,8 @@ export async function persistLayer(
       blob: stored.key,
       size_bytes: stored.sizeBytes,
       sha256: stored.sha256,
-    });
-  });
+    }),
+  );
   if (replaced) await context.blobs.remove(replaced.blob);
 }
 

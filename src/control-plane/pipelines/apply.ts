@@ -96,7 +96,7 @@ interface At {
 async function write(unit: Unit, effect: Effect, { pipelineId, atMs }: At): Promise<void> {
   switch (effect.type) {
     case "task":
-      return await writeTask(unit, effect);
+      return await writeTask(unit, effect, atMs);
     case "cancel-task":
       await updateTask(unit.db, effect.task, { cancel_reason: effect.reason });
       return unit.notify(topics.task(effect.task));
@@ -118,8 +118,8 @@ async function write(unit: Unit, effect: Effect, { pipelineId, atMs }: At): Prom
   }
 }
 
-async function writeTask(unit: Unit, effect: Effect & { type: "task" }): Promise<void> {
-  await updateTask(unit.db, effect.task, taskColumns(effect));
+async function writeTask(unit: Unit, effect: Effect & { type: "task" }, atMs: number): Promise<void> {
+  await updateTask(unit.db, effect.task, taskColumns(effect, atMs));
   // An agent that holds the call open learns at once that its task is over.
   unit.notify(topics.task(effect.task));
   if (effect.status !== "queued") return;

@@ -3,6 +3,7 @@ import type { Context } from "../context.ts";
 import type { NewPipeline } from "../control-plane.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { allOrbs } from "../orbs/source.ts";
+import { expectHolder } from "../queue/holder.ts";
 import { appendEvents } from "../store/events.ts";
 import {
   findPipeline,
@@ -12,6 +13,7 @@ import {
   takenPlaces,
 } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
+import type { Unit } from "../store/store.ts";
 import { topics } from "../topics.ts";
 import { applyEvent } from "./apply.ts";
 import { draftWorkflows } from "./draft.ts";
@@ -48,16 +50,12 @@ export async function continueByKey(context: Context, key: string, continuation:
 }
 
 /** For a task of the pipeline itself. */
-export async function continueByTask(
-  context: Context,
-  { pipeline_id }: Pick<Row<"task">, "pipeline_id">,
-  continuation: Continuation,
-): Promise<void> {
-  const pipeline = await findPipeline(context.store.db, pipeline_id);
+export async function continueByTask(context: Context, task: Row<"task">, continuation: Continuation): Promise<void> {
+  const pipeline = await findPipeline(context.store.db, task.pipeline_id);
   if (!pipeline?.continuation_json)
     throw new ControlPlaneError("conflict", "only a pipeline whose config has `setup: true` can be continued");
   if (continuation.request !== undefined && requestOf(pipeline) === continuation.request) return;
-  await continuePipeline(context, pipeline, continuation);
+  await continuePipeline(context, pipeline, { ...continuation, check: (unit) => expectHolder(unit, task) });
 }
 
 /** Whose continuation it was. */
@@ -73,7 +71,7 @@ function requestOf({ continuation_json }: Row<"pipeline">): string | undefined {
 async function continuePipeline(
   context: Context,
   pipeline: Row<"pipeline">,
-  { configuration, parameters: given, request }: Continuation,
+  { configuration, parameters: given, request, check }: Continuation & { check?: (unit: Unit) => Promise<void> },
 ): Promise<void> {
   checkOpen(pipeline, context.clock.now());
   const remembered = JSON.parse(pipeline.continuation_json ?? "null") as Remembered;
@@ -86,6 +84,7 @@ async function continuePipeline(
   });
   await context.store.transaction(async (unit) => {
     await unit.lock(topics.pipeline(pipeline.id));
+    await check?.(unit);
     // Another one may have been first meanwhile.
     const now = await findPipeline(unit.db, pipeline.id);
     if (now) checkOpen(now, context.clock.now());

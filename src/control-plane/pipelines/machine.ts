@@ -112,7 +112,7 @@ function taskEnded(draft: Draft, event: PipelineEvent & { type: "task-ended" }):
   const found = draft.findTask(event.task, event.attempt);
   if (!found || !isHandedOut(found.task)) return;
   const words = event.message === undefined ? {} : { message: event.message };
-  if (event.status === "infrastructure_fail" && mayRunAgain(draft, found.task, event.begun))
+  if (event.status === "infrastructure_fail" && mayRunAgain(draft, found.task, event))
     return requeue(draft, found, event.message ?? "infrastructure failure");
   endTask(draft, found, { status: event.status, ...words });
 }
@@ -122,8 +122,8 @@ function taskLost(draft: Draft, event: PipelineEvent & { type: "task-lost" }): v
   if (!found || !isHandedOut(found.task)) return;
   if (draft.state.cancelReason !== undefined)
     return endTask(draft, found, { status: "canceled", message: draft.state.cancelReason });
-  if (mayRunAgain(draft, found.task, event.begun)) return requeue(draft, found, event.message);
-  const tried = event.begun ? "" : `; tried ${found.task.attempt} times`;
+  if (mayRunAgain(draft, found.task, event)) return requeue(draft, found, event.message);
+  const tried = event.begun && !event.unsafeRetries ? "" : `; tried ${found.task.attempt} times`;
   endTask(draft, found, { status: "infrastructure_fail", message: `${event.message}${tried}` });
 }
 
@@ -132,8 +132,12 @@ function isHandedOut(task: TaskState): boolean {
   return task.status === "queued" || task.status === "running";
 }
 
-function mayRunAgain(draft: Draft, task: TaskState, begun: boolean): boolean {
-  return !begun && task.attempt < maxAttempts && draft.state.cancelReason === undefined;
+function mayRunAgain(
+  draft: Draft,
+  task: TaskState,
+  { begun, unsafeRetries = false }: { begun: boolean; unsafeRetries?: boolean },
+): boolean {
+  return (!begun || unsafeRetries) && task.attempt < maxAttempts && draft.state.cancelReason === undefined;
 }
 
 function requeue(draft: Draft, { job, task }: { job: JobState; task: TaskState }, message: string): void {

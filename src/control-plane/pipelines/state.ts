@@ -72,13 +72,19 @@ interface OfTask {
   attempt: number;
 }
 
+/** Steps had begun: then it must not be run again, unless its class has said that it may be. */
+interface Begun {
+  begun: boolean;
+  unsafeRetries?: boolean;
+}
+
 export type PipelineEvent =
   /** First of all. */
   | { type: "start" }
   | ({ type: "claimed"; agent: string } & OfTask)
-  | ({ type: "task-ended"; status: TaskStatus; begun: boolean; message?: string } & OfTask)
-  /** Its lease ran out, or its agent gave it back. `begun`: steps had begun, so that it must not be run again. */
-  | ({ type: "task-lost"; begun: boolean; message: string } & OfTask)
+  | ({ type: "task-ended"; status: TaskStatus; message?: string } & OfTask & Begun)
+  /** Its lease ran out, or its agent gave it back. */
+  | ({ type: "task-lost"; message: string } & OfTask & Begun)
   | { type: "approve"; job: string; by: string }
   /** Its lock is its own now. */
   | { type: "lock-granted"; job: string }

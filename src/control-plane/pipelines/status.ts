@@ -5,7 +5,7 @@ import type { JobState, TaskState } from "./state.ts";
 
 const taskEnds: readonly string[] = ["success", "failed", "canceled", "timedout", "infrastructure_fail"];
 
-export function isTaskEnd(status: TaskState["status"]): status is TaskStatus {
+export function isTaskEnd(status: string): status is TaskStatus {
   return taskEnds.includes(status);
 }
 

@@ -9,6 +9,7 @@ import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
 import { findTask, lockTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
+import { isSameHolder } from "./holder.ts";
 
 /** How long an agent holds a task without a word, where nobody says otherwise. */
 export const defaultLeaseMs = 30_000;
@@ -43,17 +44,24 @@ async function expireLease(context: Context, unit: Unit, late: Row<"task">): Pro
   });
 }
 
-/** Ends the running attempt for its agent: queued again where nothing had begun, else over. Whatever it still sends is refused. */
+/** Ends the running attempt for its agent: queued again where nothing had begun or its class wants that, else over. Whatever it still sends is refused. */
 async function takeAway(
   context: Context,
   unit: Unit,
   { task, message }: { task: Row<"task">; message: string },
-): Promise<void> {
+): Promise<{ queuedAgain: boolean }> {
   await closeOpenSteps(unit, attemptOf(task), { atMs: context.clock.now() });
-  const event = { type: "task-lost", task: task.id, attempt: task.attempt, begun: task.begun === 1, message } as const;
-  await applyEvent(context, unit, task.pipeline_id, event);
+  await applyEvent(context, unit, task.pipeline_id, { type: "task-lost", ...tryOf(task), message });
   const after = await findTask(unit.db, task.id);
+  if (after?.status === "queued") return { queuedAgain: true };
   if (after && isTaskEnd(after.status as TaskState["status"])) await updateTask(unit.db, task.id, { fenced: 1 });
+  return { queuedAgain: false };
+}
+
+/** What the scheduler has to know of a try that did not come to its end. */
+function tryOf(task: Row<"task">) {
+  const { id, attempt, begun, unsafe_retries } = task;
+  return { task: id, attempt, begun: begun === 1, unsafeRetries: unsafe_retries === 1 };
 }
 
 function attemptOf(task: Row<"task">): Attempt {
@@ -66,13 +74,13 @@ export async function unclaim(context: Context, task: Row<"task">, reason: strin
     const now = await lockTask(unit, task);
     if (!isSameHolder(now, task) || now.status !== "running")
       throw new ControlPlaneError("not-found", `task ${task.id} is over: there is nothing to give back`);
-    await takeAway(context, unit, { task: now, message: reason });
-    return now.cancel_reason === null && (now.begun === 1 || now.attempt >= maxAttempts);
+    const { queuedAgain } = await takeAway(context, unit, { task: now, message: reason });
+    return now.cancel_reason === null && !queuedAgain ? now : undefined;
   });
   if (final)
     throw new ControlPlaneError(
       "no-more-attempts",
-      task.begun === 1
+      final.begun === 1 && final.unsafe_retries === 0
         ? `steps of task ${task.id} had begun, so that it is not run again: it ended as infrastructure_fail`
         : `task ${task.id} has been tried ${maxAttempts} times: it ended as infrastructure_fail`,
     );
@@ -84,15 +92,7 @@ export async function failTask(context: Context, task: Row<"task">, message: str
     const now = await lockTask(unit, task);
     if (!isSameHolder(now, task)) throw staleAttempt(task.id, task.attempt);
     await closeOpenSteps(unit, attemptOf(now), { atMs: context.clock.now() });
-    const status = "infrastructure_fail";
-    const event = {
-      type: "task-ended",
-      task: now.id,
-      attempt: now.attempt,
-      status,
-      begun: now.begun === 1,
-      message,
-    } as const;
+    const event = { type: "task-ended", ...tryOf(now), status: "infrastructure_fail", message } as const;
     await applyEvent(context, unit, now.pipeline_id, event);
   });
 }
@@ -132,11 +132,6 @@ export async function heartbeat(
     }
     await quietly(news.wait({ timeoutMs: Math.min(leftMs, foreignNewsMs), signal }), signal);
   }
-}
-
-/** Whether the row is still of the attempt, and of the process, that `then` was of. */
-export function isSameHolder(now: Row<"task"> | undefined, then: Row<"task">): now is Row<"task"> {
-  return now?.attempt === then.attempt && now.session === then.session;
 }
 
 async function renew(context: Context, task: Row<"task">): Promise<void> {

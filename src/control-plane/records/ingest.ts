@@ -4,7 +4,7 @@ import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
-import { isSameHolder } from "../queue/leases.ts";
+import { isSameHolder } from "../queue/holder.ts";
 import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
@@ -96,7 +96,9 @@ async function store(context: Context, unit: Unit, { task, lane, fresh }: Fresh)
   await closeOpenSteps(unit, attempt, { atMs: context.clock.now(), ...but });
   const { status, message } = ended;
   const words = message === undefined ? {} : { message };
-  const event = { type: "task-ended", task: task.id, attempt: task.attempt, status, begun, ...words } as const;
+  const unsafeRetries = task.unsafe_retries === 1;
+  const of = { task: task.id, attempt: task.attempt, begun, unsafeRetries };
+  const event = { type: "task-ended", ...of, status, ...words } as const;
   await applyEvent(context, unit, task.pipeline_id, event);
 }
 

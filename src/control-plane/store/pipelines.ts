@@ -147,11 +147,10 @@ export async function setEnded(db: Db, id: string, atMs: number): Promise<void> 
 }
 
 /** How a task's row follows from its new status. A task that is queued again starts over. */
-export function taskColumns(to: {
-  status: TaskState["status"];
-  attempt: number;
-  message?: string;
-}): Partial<Row<"task">> {
+export function taskColumns(
+  to: { status: TaskState["status"]; attempt: number; message?: string },
+  atMs: number,
+): Partial<Row<"task">> {
   const message = to.message === undefined ? {} : { message: to.message };
   const columns = { status: to.status, attempt: to.attempt, ...message };
   if (to.status === "queued")
@@ -165,7 +164,7 @@ export function taskColumns(to: {
       output_bytes: 0,
       output_dropped: 0,
     };
-  return isTaskEnd(to.status) ? { ...columns, lease_expires_ms: null } : columns;
+  return isTaskEnd(to.status) ? { ...columns, lease_expires_ms: null, ended_ms: atMs } : columns;
 }
 
 export async function findJob(db: Db, id: string): Promise<Row<"job"> | undefined> {

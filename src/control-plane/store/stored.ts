@@ -93,10 +93,13 @@ export interface ArtifactRow {
   sha256: string;
 }
 
+/** Of the final attempts of its tasks. */
 export async function artifactsOfPipeline(db: Db, pipelineId: string): Promise<ArtifactRow[]> {
   return await db
     .selectFrom("artifact")
-    .innerJoin("task", "task.id", "artifact.task_id")
+    .innerJoin("task", (join) =>
+      join.onRef("task.id", "=", "artifact.task_id").onRef("task.attempt", "=", "artifact.attempt"),
+    )
     .innerJoin("job", "job.id", "task.job_id")
     .select(["job.name as job", "task.node_index as node", "artifact.path", "artifact.size_bytes"])
     .select(["artifact.blob", "artifact.sha256"])

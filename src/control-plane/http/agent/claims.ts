@@ -14,7 +14,7 @@ import {
   OpenSession,
   UnclaimRequest,
 } from "../../../protocol/agent-api.ts";
-import { authenticateClass, authenticateTask, taskOfToken } from "../../auth/tokens.ts";
+import { authenticateClass, authenticateLateTask, authenticateTask, taskOfToken } from "../../auth/tokens.ts";
 import type { Context } from "../../context.ts";
 import { ControlPlaneError } from "../../errors.ts";
 import { adopt } from "../../queue/adopt.ts";
@@ -70,14 +70,14 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
   });
 
   server.post(agentApi.fail, async (request) => {
-    const task = await authenticateTask(context.store.db, request.headers.authorization);
+    const task = await authenticateLateTask(context, request.headers.authorization);
     const { message } = parseRequest(FailRequest, request.body, "body");
     await failTask(context, task, Buffer.from(message, "base64").toString("utf8").slice(0, maxMessageCharacters));
     return {};
   });
 
   server.post(agentApi.heartbeat, async (request, reply) => {
-    const task = await authenticateTask(context.store.db, request.headers.authorization);
+    const task = await authenticateLateTask(context, request.headers.authorization);
     if (task.agent !== null) context.agents.heard({ resourceClass: task.queue, name: task.agent });
     const { wait_ms } = parseRequest(HeartbeatRequest, request.body ?? {}, "body");
     const cancel = await heartbeat(context, task, { waitMs: wait_ms, signal: hangUpSignal(reply) });

@@ -2,7 +2,7 @@ import { staleAttempt } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
-import { maxAttempts, type TaskState } from "../pipelines/state.ts";
+import { maxAttempts } from "../pipelines/state.ts";
 import { isTaskEnd } from "../pipelines/status.ts";
 import { type Attempt, closeOpenSteps } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
@@ -54,7 +54,7 @@ async function takeAway(
   await applyEvent(context, unit, task.pipeline_id, { type: "task-lost", ...tryOf(task), message });
   const after = await findTask(unit.db, task.id);
   if (after?.status === "queued") return { queuedAgain: true };
-  if (after && isTaskEnd(after.status as TaskState["status"])) await updateTask(unit.db, task.id, { fenced: 1 });
+  if (after && isTaskEnd(after.status)) await updateTask(unit.db, task.id, { fenced: 1 });
   return { queuedAgain: false };
 }
 

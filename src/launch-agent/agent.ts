@@ -4,10 +4,11 @@ import { Network, type Task } from "../protocol/task.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
 import type { ApiFailure } from "./api/failure.ts";
 import type { ApiAddress } from "./api/http.ts";
-import { type Capacity, Room } from "./claim/capacity.ts";
+import { type Capacity, Room, shareOf } from "./claim/capacity.ts";
 import { ConnectionState, type Contact } from "./claim/connection-state.ts";
 import { type ClaimAnswer, claimTasks } from "./claim/loop.ts";
 import { ClassTokens } from "./claim/tokens.ts";
+import type { DiskState } from "./disk/keeper.ts";
 import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Succession } from "./ledger/succession.ts";
@@ -63,6 +64,8 @@ export interface AgentStatus {
   /** Those that are known by name. */
   classes: string[];
   pool: { containers: number; waiting: number; bytes: number };
+  /** Undefined where nobody looks after it. */
+  disk: DiskState | undefined;
 }
 
 /** `done`: its modes say so. `refused`: the control plane refused all its tokens for too long. */
@@ -160,6 +163,7 @@ class Agent {
       capacity: this.#options.capacity,
       classes: this.#tokens?.classes ?? [],
       pool: { containers: pool?.size ?? 0, waiting: pool?.waiting ?? 0, bytes: (pool?.size ?? 0) * waitingBytes },
+      disk: this.#laid?.ground.disk?.state,
     };
   }
 
@@ -183,7 +187,7 @@ class Agent {
       const { pool, sandboxes } = context;
       await this.#proveSandboxes(context);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
-      const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping)]);
+      const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping), context.disk?.keep(keeping.signal)]);
       const idle = this.#endWhenIdle();
       await this.#claim(context);
       await idle;
@@ -228,7 +232,10 @@ class Agent {
       agent: context.agent,
       room: this.#room,
       waitMs: this.#options.claimWaitMs ?? defaultClaimWaitMs,
-      ready: async (signal) => await context.presence.back(signal),
+      ready: async (signal) => {
+        await context.presence.back(signal);
+        await context.disk?.mayClaim(signal);
+      },
       session: this.#options.session,
       onNameTaken: (error) => this.#succession?.identity.lost(error),
       onClaim: (claim) => this.#run(claim, context),
@@ -300,9 +307,7 @@ class Agent {
   #begin(claim: Claim, context: TaskContext, adoptable?: Adoptable): void {
     const { task } = claim;
     const unguard = this.#options.guard?.(task);
-    const { memoryBytes, cpus } = task.container.limits;
-    const containers = Math.max(1, task.container.images.length);
-    const place = this.#room.admit({ memoryBytes: memoryBytes * containers, cpus });
+    const place = this.#room.admit(shareOf(task.container));
     const claimedAt = context.clock.monotonic();
     void place.admitted.then(() =>
       this.#emit({ type: "admitted", taskId: task.id, waitedMs: context.clock.monotonic() - claimedAt }),

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { lookup } from "node:dns/promises";
 import type { Engine, EngineInfo } from "../engine/engine.ts";
 import type { Clock } from "../lib/clock.ts";
+import { DiskKeeper, type DiskOptions } from "./disk/keeper.ts";
 import { type ImageRules, ImageStore } from "./images/image-store.ts";
 import type { Log } from "./log.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
@@ -32,6 +33,8 @@ export interface GroundOptions {
   times?: Partial<TaskTimes>;
   /** None when not given. */
   pool?: Partial<PoolOptions>;
+  /** How the engine's disk is kept from filling up; not at all when not given. */
+  disk?: DiskOptions;
   /** Which images tasks may have, and with which credentials they are pulled. */
   images?: ImageRules;
   /** Off when not given. */
@@ -61,6 +64,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     info,
     presence: new EnginePresence({ engine, clock, log: options.log }),
     images,
+    ...(options.disk ? { disk: new DiskKeeper({ engine, images, clock, log: options.log, disk: options.disk }) } : {}),
     taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
     gate: new StartGate(options.startsAtOnce ?? info.cpus),
     agent: { name, hostname, version },

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { parseDuration } from "../lib/duration.ts";
 import type { Capacity } from "./claim/capacity.ts";
+import type { DiskOptions } from "./disk/keeper.ts";
+import { diskProbe } from "./disk/space.ts";
 import type { Modes } from "./modes.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { PoolOptions } from "./pool/pool.ts";
@@ -31,6 +33,7 @@ const list = z.string().transform((text) =>
 
 const count = z.coerce.number().int().nonnegative();
 const positive = z.coerce.number().int().positive();
+const percent = z.coerce.number().min(1).max(99);
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an address such as https://cofferdam.example.com" });
 
 /**
@@ -130,6 +133,29 @@ export const Options = z.object({
   LAUNCH_AGENT_RUNNER_DISABLE_AUTO_UPDATE: flag
     .prefault("false")
     .describe("switches COFFERDAM_AUTO_UPDATE off, whoever set it"),
+  COFFERDAM_DISK_PATH: z
+    .string()
+    .optional()
+    .describe(
+      "a path on the disk that the engine keeps its data on; found by itself where the engine is on this machine",
+    ),
+  COFFERDAM_DISK_FLOOR_BYTES: count
+    .default(2 * gibibyte)
+    .describe("with less than this free on the engine's disk no task is claimed"),
+  COFFERDAM_DISK_HIGH_PERCENT: percent
+    .default(85)
+    .describe("images that agents pulled and nobody uses are removed from here on, the longest unused first"),
+  COFFERDAM_DISK_LOW_PERCENT: percent.default(70).describe("until the disk is down to this"),
+  COFFERDAM_DISK_IMAGES_BYTES: positive
+    .optional()
+    .describe("for all images that agents pulled, layers that they share counted for each; no limit by default"),
+  COFFERDAM_DISK_IMAGE_MAX_AGE: duration.prefault("168h").describe("an image that no task asked for in so long goes"),
+  COFFERDAM_DISK_FOREIGN_IMAGES: flag
+    .prefault("false")
+    .describe("images that somebody else brought may be removed, too, when no container uses them"),
+  COFFERDAM_DISK_WORKSPACES_BYTES: positive
+    .optional()
+    .describe("for the workspaces of all tasks together, at their classes' limits; no limit by default"),
   COFFERDAM_TASK_AGENT_IMAGE: z
     .string()
     .min(1)
@@ -164,6 +190,23 @@ export function capacityOf(options: Options, host: { cpus: number; memoryBytes: 
     tasks: single ? 1 : (options.CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS ?? fitting),
     memoryBytes,
     cpus,
+    ...(options.COFFERDAM_DISK_WORKSPACES_BYTES === undefined
+      ? {}
+      : { workspaceBytes: options.COFFERDAM_DISK_WORKSPACES_BYTES }),
+  };
+}
+
+/** `path`: one on the engine's disk. A low mark above the high one is taken for the high one. */
+export function diskOf(options: Options, path: string | undefined): DiskOptions {
+  const highPercent = options.COFFERDAM_DISK_HIGH_PERCENT;
+  return {
+    probe: path === undefined ? undefined : diskProbe(path),
+    highPercent,
+    lowPercent: Math.min(highPercent, options.COFFERDAM_DISK_LOW_PERCENT),
+    floorBytes: options.COFFERDAM_DISK_FLOOR_BYTES,
+    imagesBytes: options.COFFERDAM_DISK_IMAGES_BYTES,
+    imageMaxAgeMs: options.COFFERDAM_DISK_IMAGE_MAX_AGE,
+    foreignImages: options.COFFERDAM_DISK_FOREIGN_IMAGES,
   };
 }
 

@@ -1,14 +1,29 @@
+import type { ContainerSpec } from "../../protocol/task.ts";
+
 /** What this agent hands out, over all its tasks together. */
 export interface Capacity {
   /** Tasks at once. */
   tasks: number;
   memoryBytes: number;
   cpus: number;
+  /** For workspaces on disk; undefined: whatever the disk has. */
+  workspaceBytes?: number;
 }
 
 export interface Share {
   memoryBytes: number;
   cpus: number;
+  workspaceBytes?: number;
+}
+
+/** What a task may take at most: each of its containers has the limits of the class, and one has a workspace. */
+export function shareOf({ limits, images }: ContainerSpec): Share {
+  const { memoryBytes, cpus, workspaceBytes, workspaceMedium } = limits;
+  return {
+    memoryBytes: memoryBytes * Math.max(1, images.length),
+    cpus,
+    workspaceBytes: workspaceMedium === "disk" ? workspaceBytes : 0,
+  };
 }
 
 interface Waiter {
@@ -26,6 +41,7 @@ export class Room {
   #admitted = 0;
   #memoryBytes = 0;
   #cpus = 0;
+  #workspaceBytes = 0;
   #line: Waiter[] = [];
   #wake: (() => void)[] = [];
 
@@ -99,6 +115,7 @@ export class Room {
       this.#admitted++;
       this.#memoryBytes += next.share.memoryBytes;
       this.#cpus += next.share.cpus;
+      this.#workspaceBytes += next.share.workspaceBytes ?? 0;
       next.admit();
     }
     if (this.#line.length === 0) this.#notify();
@@ -106,14 +123,19 @@ export class Room {
 
   #fits(share: Share): boolean {
     if (this.#admitted === 0) return true;
-    const { memoryBytes, cpus } = this.#capacity;
-    return this.#memoryBytes + share.memoryBytes <= memoryBytes && this.#cpus + share.cpus <= cpus;
+    const { memoryBytes, cpus, workspaceBytes = Number.POSITIVE_INFINITY } = this.#capacity;
+    return (
+      this.#memoryBytes + share.memoryBytes <= memoryBytes &&
+      this.#cpus + share.cpus <= cpus &&
+      this.#workspaceBytes + (share.workspaceBytes ?? 0) <= workspaceBytes
+    );
   }
 
   #giveBack(share: Share): void {
     this.#admitted--;
     this.#memoryBytes -= share.memoryBytes;
     this.#cpus -= share.cpus;
+    this.#workspaceBytes -= share.workspaceBytes ?? 0;
   }
 
   #notify(): void {

@@ -128,6 +128,22 @@ function gauges(registry: Registry, status: MetricsOptions["status"]): void {
       "1: it answered last time.",
       ({ controlPlane }) => Number(controlPlane.reached),
     ],
+    [
+      "cofferdam_disk_free_bytes",
+      "Of the engine's disk; 0 where it cannot be seen.",
+      ({ disk }) => disk?.space?.freeBytes ?? 0,
+    ],
+    ["cofferdam_disk_total_bytes", "Of the same.", ({ disk }) => disk?.space?.totalBytes ?? 0],
+    [
+      "cofferdam_disk_full",
+      "1: no task is claimed because of the disk.",
+      ({ disk }) => Number(disk?.problem !== undefined),
+    ],
+    [
+      "cofferdam_images_removed",
+      "Images that were removed to make room, since the start.",
+      ({ disk }) => disk?.removedImages ?? 0,
+    ],
     ["cofferdam_draining", "1: it takes no new tasks any more.", ({ ending }) => Number(ending !== undefined)],
   ];
   for (const [name, help, value] of all) {

@@ -30,10 +30,11 @@ export function readiness(options: ReadinessOptions): () => Promise<Readiness> {
     if (asked === undefined || clock.monotonic() - asked.atMs > askAgainMs)
       asked = { atMs: clock.monotonic(), problem: engineProblem(options) };
     const problem = await asked.problem;
-    const { controlPlane, ending, running, capacity, classes } = status();
+    const { controlPlane, ending, running, capacity, classes, disk } = status();
     const reasons = [
       ...(ending === undefined ? [] : [`taking no new tasks: ${ending === "drained" ? "draining" : ending}`]),
       ...(problem === undefined ? [] : [`engine: ${problem}`]),
+      ...(disk?.problem === undefined ? [] : [`disk: ${disk.problem}`]),
       ...(controlPlane.reached ? [] : [`control plane: ${controlPlane.message ?? "not reached"}`]),
     ];
     return { ready: reasons.length === 0, reasons, running, capacity: capacity.tasks, classes };

@@ -26,7 +26,7 @@ export interface ImageRules extends Pick<PullsOptions, "tries" | "pauseMs"> {
   marks?: boolean;
 }
 
-export interface ImageStoreOptions extends PullsOptions, ImageRules {
+export interface ImageStoreOptions extends Omit<PullsOptions, "makeRoom">, ImageRules {
   engine: Engine;
   clock: Clock;
 }
@@ -56,6 +56,7 @@ export class ImageStore {
   /** By image and credentials: until when. */
   readonly #granted = new Map<string, number>();
   readonly #usedAt = new Map<string, number>();
+  #makeRoom: (signal: AbortSignal) => Promise<boolean> = async () => false;
 
   constructor(options: ImageStoreOptions) {
     this.allowed = options.allowed;
@@ -63,7 +64,7 @@ export class ImageStore {
     this.#clock = options.clock;
     this.#auth = options.auth;
     this.#marks = options.marks ?? false;
-    this.#pulls = new Pulls(options);
+    this.#pulls = new Pulls({ ...options, makeRoom: async (signal) => await this.#makeRoom(signal) });
   }
 
   /** The image, by the policy. Rejects with EngineError, ConfigFault, or the signal's reason. */
@@ -81,6 +82,11 @@ export class ImageStore {
   /** What was believed turned out wrong: look again, at everything. */
   forgetAll(): void {
     this.#known.clear();
+  }
+
+  /** Asked, once a pull, where the engine's disk is full: makes room on it, and says whether it could. */
+  whenFull(makeRoom: (signal: AbortSignal) => Promise<boolean>): void {
+    this.#makeRoom = makeRoom;
   }
 
   /** When a task last asked for it, by the monotonic clock. */

@@ -8,6 +8,7 @@ import { type Ending, type LaunchAgent, startLaunchAgent } from "../agent.ts";
 import { AgentApi } from "../api/client.ts";
 import { specialConnection } from "../api/connection.ts";
 import type { ApiAddress } from "../api/http.ts";
+import { pathOnEngineDisk } from "../disk/space.ts";
 import { createMetrics } from "../health/metrics.ts";
 import { readiness } from "../health/readiness.ts";
 import { serveHealth } from "../health/server.ts";
@@ -16,7 +17,7 @@ import type { ImageRules } from "../images/image-store.ts";
 import { readDockerAuthConfig } from "../images/registry-auth.ts";
 import { createLog } from "../logging/create-log.ts";
 import { Redactor, secretsOfTask } from "../logging/redactor.ts";
-import { capacityOf, modesOf, type Options, policyOf, poolOf, sandboxesOf } from "../options.ts";
+import { capacityOf, diskOf, modesOf, type Options, policyOf, poolOf, sandboxesOf } from "../options.ts";
 import { label, type Role } from "../plan/labels.ts";
 import { exitCode } from "../settings/exit-codes.ts";
 import { hostFiles } from "../settings/files.ts";
@@ -116,7 +117,7 @@ async function run(settings: Settings, world: World): Promise<number> {
     session,
     hostname: hostname(),
     version: world.version,
-    ...agentOptionsOf(options, engineInfo),
+    ...(await agentOptionsOf(options, engineInfo)),
     clock: systemClock,
     newId: randomUUID,
     log,
@@ -138,7 +139,9 @@ async function run(settings: Settings, world: World): Promise<number> {
 }
 
 /** What the settings say of tasks and their containers. */
-function agentOptionsOf(options: Options, engineInfo: EngineInfo) {
+async function agentOptionsOf(options: Options, engineInfo: EngineInfo) {
+  const isHere = options.DOCKER_HOST.startsWith("unix:");
+  const path = options.COFFERDAM_DISK_PATH ?? (isHere ? await pathOnEngineDisk(engineInfo.dataDirectory) : undefined);
   return {
     capacity: capacityOf(options, engineInfo),
     pool: poolOf(options, engineInfo),
@@ -146,6 +149,7 @@ function agentOptionsOf(options: Options, engineInfo: EngineInfo) {
     modes: modesOf(options),
     policy: policyOf(options),
     images: imageRulesOf(options),
+    disk: diskOf(options, path),
     taskAgentImage: options.COFFERDAM_TASK_AGENT_IMAGE,
   };
 }

@@ -1,5 +1,6 @@
 import type { Engine, EngineInfo } from "../../engine/engine.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { DiskKeeper } from "../disk/keeper.ts";
 import type { ImageStore } from "../images/image-store.ts";
 import type { Log } from "../log.ts";
 import type { EnginePresence } from "./engine-presence.ts";
@@ -12,6 +13,8 @@ export interface Ground {
   info: EngineInfo;
   presence: EnginePresence;
   images: ImageStore;
+  /** Absent where the disk is somebody else's to look after. */
+  disk?: DiskKeeper;
   taskAgent: TaskAgentSource;
   gate: StartGate;
   agent: { name: string; hostname: string; version: string };

@@ -30,6 +30,7 @@ export class Child {
     this.exit = new Promise((resolve, reject) => {
       this.process.once("error", reject);
       this.process.once("close", (code, signal) => {
+        this.#said += `(ended with ${signal ?? code})\n`;
         this.#ended = true;
         resolve({ code, signal });
       });

@@ -111,7 +111,9 @@ export class World implements AsyncDisposable {
       CIRCLECI_RUNNER_API_URL: options.url ?? this.proxy.url,
       CIRCLECI_RUNNER_API_AUTH_TOKEN: this.token,
       CIRCLECI_RUNNER_NAME: name,
-      COFFERDAM_MAX_TASKS: String(options.tasks ?? 2),
+      CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS: String(options.tasks ?? 2),
+      // Several agents are on this machine.
+      COFFERDAM_HEALTH_ADDRESS: "127.0.0.1:0",
       COFFERDAM_CPUS: "16",
       COFFERDAM_MEMORY_BYTES: String(8 * gibibyte),
       COFFERDAM_POOL_PER_SHAPE: String(options.pool ?? 0),

@@ -1,9 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
-import { until } from "../child.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Fault } from "../fault.ts";
 import { gushing, ticking } from "../jobs.ts";
 import type { World } from "../world.ts";
 
+/** Nobody is to lose a task because a machine is busy. */
+const patientLeaseMs = 120_000;
 const soon = ticking({ ticks: 3, everyMs: 10 });
 
 /** The launch agent dies, alone or with everything else. */
@@ -42,23 +44,18 @@ export const agentFaults: readonly Fault[] = [
 ];
 
 async function killAgent(world: World, options: { times: number; pool: number }): Promise<string> {
-  await world.begin();
+  await world.begin({ leaseMs: patientLeaseMs });
   const agent = await world.startAgent({ pool: options.pool, tasks: 2 });
   if (options.pool > 0) await world.ended(await world.start(soon));
   const running = [
-    await world.start(ticking({ ticks: 100, everyMs: 100 })),
-    await world.start(gushing({ bursts: 50, lines: 2_000, everyMs: 200 })),
+    await world.start(ticking({ ticks: 100 * options.times, everyMs: 100 })),
+    await world.start(gushing({ bursts: 50 * options.times, lines: 2_000, everyMs: 200 })),
   ];
   for (const job of running) await world.untilOutput(job);
   for (let count = 0; count < options.times; count++) {
     await agent.kill();
     await agent.start();
-    const seen = world.proxy.calls.length;
-    await until("the agent has posted records again", 30_000, () =>
-      world.proxy.calls.slice(seen).some(({ call, status }) => call.includes("lane=task") && status === 200)
-        ? true
-        : undefined,
-    );
+    await agent.child.says(/adopted/);
   }
   return await world.finish();
 }
@@ -68,8 +65,8 @@ async function killWhileStarting(world: World, times: number): Promise<string> {
   const agent = await world.startAgent();
   for (let count = 0; count < times; count++) {
     await world.start(soon, { attempts: [1, 2, 3] });
-    const killed = new Promise((resolve) => setTimeout(resolve, world.random() * 600)).then(() => agent.kill());
-    await killed;
+    await sleep(world.random() * 600);
+    await agent.kill();
     await agent.start();
   }
   return await world.finish();
@@ -128,26 +125,24 @@ async function processes(): Promise<{ pid: number; parent: number; command: stri
 }
 
 async function twoAgents(world: World): Promise<string> {
-  await world.begin();
+  await world.begin({ leaseMs: patientLeaseMs });
   const first = await world.startAgent({ tasks: 1, pool: 1 });
-  const one = await world.start(ticking({ ticks: 100, everyMs: 100 }));
-  await world.untilOutput(one);
+  await world.untilOutput(await world.start(ticking({ ticks: 150, everyMs: 100 })));
   const second = await world.startAgent({ tasks: 1, pool: 1 });
   const two = await world.start(ticking({ ticks: 100, everyMs: 100 }));
   await world.untilOutput(two);
   const before = await world.engine.taskContainersOf(first.name);
   await first.kill();
-  // The second one looks for orphans when it starts.
+  // It looks for orphans when it starts, and they are not its own.
   await second.kill();
   await second.start();
-  await until("the second agent has looked around", 10_000, () =>
-    /launch agent started/.test(second.child.said) ? true : undefined,
-  );
+  await second.child.says(/adopted/);
   await world.ended(two);
   const after = (await world.engine.taskContainersOf(first.name)).map(({ Id }) => Id);
   const touched = before.filter(({ Id, State }) => State === "running" && !after.includes(Id));
   if (touched.length > 0) throw new Error(`${touched.length} containers of the other agent are gone`);
   await first.start();
+  await first.child.says(/adopted/);
   return await world.finish();
 }
 

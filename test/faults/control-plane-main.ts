@@ -18,7 +18,9 @@ const controlPlane = await openControlPlane({
   sources: { open: () => Promise.reject(new Error("there are no sources here")) },
   logLevel: "info",
   ...(settings.leaseMs === undefined ? {} : { leaseMs: settings.leaseMs }),
+  ...(settings.tls ? { tls: settings.tls } : {}),
 });
+process.on("SIGHUP", () => controlPlane.reloadCertificate());
 const { url } = await controlPlane.listen({ host: "127.0.0.1", port: settings.port });
 const stories = new Map<string, WatchEvent[]>();
 

@@ -11,6 +11,8 @@ export interface PlaneSettings {
   port: number;
   /** Default: the product's own. */
   leaseMs?: number;
+  /** Serves HTTPS with these; read again at SIGHUP. */
+  tls?: { certFile: string; keyFile: string };
   classSettings: z.input<typeof ClassSettings>;
 }
 
@@ -64,7 +66,7 @@ export class ControlPlaneProcess {
       this.#waiting.delete(message.id);
     });
     void child.exit.then(() => this.#dropCalls());
-    const [, port] = await child.says(/listens on http:\/\/127\.0\.0\.1:(\d+)/);
+    const [, port] = await child.says(/listens on https?:\/\/127\.0\.0\.1:(\d+)/);
     this.#settings.port = Number(port);
   }
 

@@ -31,6 +31,7 @@ export interface Running extends Expected {
 export interface BeginOptions {
   leaseMs?: number;
   classSettings?: PlaneSettings["classSettings"];
+  tls?: PlaneSettings["tls"];
   /** The control plane's disk is so large. Default: as the machine's. */
   dataBytes?: number;
 }
@@ -92,11 +93,12 @@ export class World implements AsyncDisposable {
     if (options.dataBytes !== undefined) await this.#mountData(options.dataBytes);
     // Engines within containers may not give more files than they have themselves.
     const limits = { memoryBytes: gibibyte / 4, cpus: 1, openFiles: 4096 };
-    const { leaseMs } = options;
+    const { leaseMs, tls } = options;
     this.#plane = new ControlPlaneProcess({
       directory: join(this.directory, "data"),
       classSettings: { limits, ...options.classSettings },
       ...(leaseMs === undefined ? {} : { leaseMs }),
+      ...(tls ? { tls } : {}),
     });
     await this.plane.start();
     const upstream = { host: "127.0.0.1", port: this.plane.port };

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentApi } from "../../../src/launch-agent/api/client.ts";
 import { Room } from "../../../src/launch-agent/claim/capacity.ts";
@@ -6,6 +9,7 @@ import { systemClock } from "../../../src/lib/clock.ts";
 import { Secret } from "../../../src/lib/secret.ts";
 import type { AddedRule, FaultProxy, Fault as Harm } from "../../fakes/fault-proxy.ts";
 import { wireProxy } from "../../fakes/wire-proxy.ts";
+import { certificates } from "../certificates.ts";
 import { until } from "../child.ts";
 import type { Fault } from "../fault.ts";
 import { ticking } from "../jobs.ts";
@@ -56,6 +60,11 @@ export const networkFaults: readonly Fault[] = [
     id: "F09P",
     what: "a network that holds everything back for 12 s, and then lets it go",
     run: async (world) => await stall(world),
+  },
+  {
+    id: "F10",
+    what: "the control plane's certificate expires, and is renewed: told, tried again, and the job is whole",
+    run: async (world) => await expire(world),
   },
   {
     id: "F14",
@@ -165,6 +174,33 @@ async function stall(world: World): Promise<string> {
   wire.wire.stalled = true;
   await sleep(12_000);
   wire.wire.stalled = false;
+  return await world.finish();
+}
+
+async function expire(world: World): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), "cofferdam-fault-tls-"));
+  world.own({ [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true }) });
+  const tls = { certFile: join(directory, "tls.crt"), keyFile: join(directory, "tls.key") };
+  const trusted = join(directory, "trusted.pem");
+  await writeFile(tls.keyFile, certificates.key);
+  await writeFile(tls.certFile, certificates.valid);
+  await writeFile(trusted, certificates.valid + certificates.expired);
+  await world.begin({ tls });
+  const wire = await wireProxy({ upstreamPort: world.plane.port, random: world.random });
+  world.own(wire);
+  const url = `https://localhost:${wire.port}`;
+  const agent = await world.startAgent({ url, env: { COFFERDAM_CA_FILE: trusted } });
+  const running = await world.start(ticking({ ticks: 40, everyMs: 100 }));
+  await world.untilOutput(running);
+  await writeFile(tls.certFile, certificates.expired);
+  world.plane.signal("SIGHUP");
+  // Who is connected stays so; who comes anew sees the certificate.
+  await until("somebody sees the certificate", 20_000, () => {
+    wire.cut();
+    return agent.child.said.includes("expired") ? true : undefined;
+  });
+  await writeFile(tls.certFile, certificates.valid);
+  world.plane.signal("SIGHUP");
   return await world.finish();
 }
 

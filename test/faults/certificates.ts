@@ -1,0 +1,33 @@
+/** For `localhost`, signed by themselves, of one key. Made for these tests, and good for nothing else. */
+export const certificates = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEvaonUUCTqi3k47j
+AxBzizBExTs2URfZPXG51xnmyXuhRANCAASnnpP6vxu4l2N4Om5uKo1hZ43mc+/y
+jYb4ZsWoNuq5fpdTNxQoD6XjjbDob+d1Dl+49AIhlFjz1uhOWGtyaKeo
+-----END PRIVATE KEY-----
+`,
+  /** Until 2120. */
+  valid: `-----BEGIN CERTIFICATE-----
+MIIBYTCCAQegAwIBAgIBAjAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBQxEjAQBgNVBAMM
+CWxvY2FsaG9zdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKeek/q/G7iXY3g6
+bm4qjWFnjeZz7/KNhvhmxag26rl+l1M3FCgPpeONsOhv53UOX7j0AiGUWPPW6E5Y
+a3Jop6ijSDBGMBQGA1UdEQQNMAuCCWxvY2FsaG9zdDAPBgNVHRMBAf8EBTADAQH/
+MB0GA1UdDgQWBBSLYifP51KG+vHjgQ6Ox+1uW0HrnjAKBggqhkjOPQQDAgNIADBF
+AiAmn7lus90jETfl9Kk+gqxWqPurU1PK8E+ARPyZ6dyixgIhAOflMPl388cawuZt
+CuCvFBEHaufgjXdBVmCwqHS/uG6t
+-----END CERTIFICATE-----
+`,
+  /** Since February 2020. */
+  expired: `-----BEGIN CERTIFICATE-----
+MIIBXjCCAQWgAwIBAgIBATAKBggqhkjOPQQDAjAUMRIwEAYDVQQDDAlsb2NhbGhv
+c3QwHhcNMjAwMTAxMDAwMDAwWhcNMjAwMjAxMDAwMDAwWjAUMRIwEAYDVQQDDAls
+b2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASnnpP6vxu4l2N4Om5u
+Ko1hZ43mc+/yjYb4ZsWoNuq5fpdTNxQoD6XjjbDob+d1Dl+49AIhlFjz1uhOWGty
+aKeoo0gwRjAUBgNVHREEDTALgglsb2NhbGhvc3QwDwYDVR0TAQH/BAUwAwEB/zAd
+BgNVHQ4EFgQUi2Inz+dShvrx44EOjsftbltB654wCgYIKoZIzj0EAwIDRwAwRAIg
+U1Xw5WMHm3g9gsNYStNX4ASSooVz6Ib0CvAts8diyf8CIHONuwhtqDtSQYQ1XjoZ
+Gf+TWop/Jse1EK/3aMOflD4o
+-----END CERTIFICATE-----
+`,
+};

@@ -8,7 +8,7 @@ import { storeEnvironmentOf } from "../fakes/test-store.ts";
 import { ServerProcess } from "./support/server-process.ts";
 
 /** How often the server is killed. More of it: COFFERDAM_TEST_KILLS=200. */
-const kills = Number(process.env["COFFERDAM_TEST_KILLS"] ?? 5);
+const kills = Number(process.env["COFFERDAM_TEST_KILLS"] ?? 3);
 const jobs = ["a", "b", "c", "d"];
 const step = 100;
 const lineBytes = 8;

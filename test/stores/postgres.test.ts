@@ -267,6 +267,31 @@ test("a database that cannot be used is said in words, with what to do, and with
   expect(away).not.toContain("wrong-password");
 });
 
+test("TLS with a certificate that is trusted is spoken, and with no other", { timeout: 60_000 }, async () => {
+  await using server = await PostgresServer.start();
+  const trusted = await server.makeCertificate();
+  await server.stop();
+  await server.run(["ssl=on"]);
+  const open = async (parameters: string): Promise<Store> =>
+    await openStore({
+      directory: import.meta.dirname,
+      database: { url: new Secret(`${server.url("postgres")}?${parameters}`) },
+      clock: systemClock,
+      onCommit: () => undefined,
+    });
+
+  const store = await open(`sslmode=verify-full&sslrootcert=${trusted}`);
+  const { rows } = await sql<{ ssl: boolean }>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`.execute(
+    store.db,
+  );
+  await store.close();
+
+  expect(rows).toEqual([{ ssl: true }]);
+  await expect(open("sslmode=verify-full")).rejects.toThrow(
+    /no TLS with PostgreSQL: .*look at sslmode and sslrootcert/,
+  );
+});
+
 test("several processes that start on an empty database at once all get a store", async () => {
   await using own = await openOwn("many");
   await sql`drop schema public cascade; create schema public`.execute(own.store.db);

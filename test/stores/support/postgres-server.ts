@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { chown, copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -68,6 +68,19 @@ export class PostgresServer implements AsyncDisposable {
     const exit = once(running, "exit");
     running.kill(how === "fast" ? "SIGINT" : "SIGQUIT");
     await exit;
+  }
+
+  /** Gives it a certificate of its own, from the next start on with the setting `ssl=on`. Answers the file to trust. */
+  async makeCertificate(): Promise<string> {
+    const [certificate, key] = ["server.crt", "server.key"].map((name) => join(this.dataDirectory, name));
+    const subject = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const files = ["-keyout", key ?? "", "-out", certificate ?? ""];
+    await execute("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", ...subject, ...files]);
+    const { uid, gid = uid } = this.#owner;
+    if (uid !== undefined && gid !== undefined) await chown(key ?? "", uid, gid);
+    const trusted = join(this.#directory, "trusted.pem");
+    await copyFile(certificate ?? "", trusted);
+    return trusted;
   }
 
   async createDatabase(name: string): Promise<string> {

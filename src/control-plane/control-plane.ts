@@ -76,6 +76,8 @@ export interface ControlPlaneOptions {
   tls?: TlsFiles;
   /** `name@sha256:…` that launch agents are to run. */
   launchAgentImage?: string | undefined;
+  /** What is kept, looked after once an hour. Everything when not given: then it is for the caller to `prune`. */
+  retention?: Retention;
   /** pino's level; logs are JSON lines on stderr. */
   logLevel?: string;
 }

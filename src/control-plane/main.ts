@@ -5,7 +5,7 @@ import { orbRegistry } from "../orbs/index.ts";
 import { compileWith } from "./compile.ts";
 import { openControlPlane } from "./index.ts";
 
-import { adminTokenFileOf, type Options, readOptions, tlsOf } from "./options.ts";
+import { adminTokenFileOf, type Options, readOptions, retentionOf, tlsOf } from "./options.ts";
 import { storesOf } from "./store-settings.ts";
 
 import { gitSource } from "./vcs/git-source.ts";
@@ -39,6 +39,7 @@ async function serve(options: Options): Promise<void> {
       tokenDirectory: options.COFFERDAM_BOOTSTRAP_TOKEN_DIRECTORY,
     },
     ...(tls ? { tls } : {}),
+    retention: retentionOf(options),
     launchAgentImage: options.COFFERDAM_LAUNCH_AGENT_IMAGE,
     logLevel: options.COFFERDAM_LOG_LEVEL,
   });

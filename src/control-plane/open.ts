@@ -21,7 +21,7 @@ import { defaultLeaseMs, expireLeases, refreshLeases } from "./queue/leases.ts";
 import { QueueWaiters, queueOfTopic, watchForForeignNews } from "./queue/queue.ts";
 import { retireClass } from "./queue/retire.ts";
 import { readOutputOfTask } from "./records/output.ts";
-import { prune } from "./retention/prune.ts";
+import { prune, pruneNowAndThen } from "./retention/prune.ts";
 import { classesWithPrefix } from "./store/access.ts";
 import { openStore } from "./store/store.ts";
 import { watchPipeline } from "./watch/watch.ts";
@@ -53,6 +53,8 @@ export async function openControlPlane(options: ControlPlaneOptions): Promise<Co
   const { log } = server;
   const reloader = certificate && new CertificateReloader({ files: tls, clock, log, use: useOf(server) }, certificate);
   const background = startBackground(context, waiters, log);
+  const { retention } = options;
+  if (retention) background.push(untilClosed(context, () => pruneNowAndThen(context, retention, context.closing), log));
   if (reloader) background.push(untilClosed(context, () => reloader.watch(context.closing), log));
   return {
     listen: (address) => listen(server, address),

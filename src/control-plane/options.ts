@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { parseDuration } from "../lib/duration.ts";
 import { withSecretFiles } from "../lib/secret-files.ts";
+import type { Retention } from "./control-plane.ts";
 import { StoreSettings, storeSecrets } from "./store-settings.ts";
 
 const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) => word !== ""));
@@ -51,6 +53,23 @@ export const Options = z.object({
     .refine((url) => url === "none" || (/^https?:/.test(url) && URL.canParse(url)), "neither an http address nor none")
     .default("https://circleci.com")
     .describe("registry of orbs that are not published here: published orbs may import them; none: nowhere"),
+  COFFERDAM_KEEP_PIPELINES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe("rows, output and artifacts of so many ended pipelines are kept, the newest ones; all by default"),
+  COFFERDAM_KEEP_ARCHIVES: z
+    .string()
+    .refine((text) => parseDuration(text) !== undefined, "is no duration such as 360h")
+    .default("360h")
+    .describe("caches and workspaces are kept for so long"),
+  COFFERDAM_KEEP_ARCHIVE_BYTES: z.coerce
+    .number()
+    .int()
+    .positive()
+    .optional()
+    .describe("of caches and workspaces together, the oldest go first; any number by default"),
   COFFERDAM_LOG_LEVEL: z
     .enum(["trace", "debug", "info", "warn", "error", "silent"])
     .default("info")
@@ -80,6 +99,14 @@ export function readOptions(environment: Readonly<Record<string, string | undefi
 export function tlsOf(options: Options): { certFile: string; keyFile: string } | undefined {
   const { COFFERDAM_TLS_CERT_FILE: certFile, COFFERDAM_TLS_KEY_FILE: keyFile } = options;
   return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
+}
+
+export function retentionOf(options: Options): Retention {
+  return {
+    keepPipelines: options.COFFERDAM_KEEP_PIPELINES ?? Number.POSITIVE_INFINITY,
+    maxAgeMs: parseDuration(options.COFFERDAM_KEEP_ARCHIVES) ?? 0,
+    maxBytes: options.COFFERDAM_KEEP_ARCHIVE_BYTES ?? Number.POSITIVE_INFINITY,
+  };
 }
 
 export function adminTokenFileOf(options: Options): string {

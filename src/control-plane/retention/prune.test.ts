@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { ManualClock } from "../../../test/fakes/manual-clock.ts";
 import { configOf, jobEnds, storyOf, temporaryControlPlane } from "../../../test/fakes/temporary-control-plane.ts";
 import { agentApi } from "../../protocol/agent-api.ts";
 import type { StoredArchive } from "../store/retention.ts";
@@ -50,6 +51,23 @@ test("keeps the newest pipelines, and all that have not ended", async () => {
   expect(existsSync(join(data, `artifacts/${kept?.number}`))).toBe(true);
   await held?.finish();
   expect(jobEnds(await storyOf(plane.controlPlane, running.id))).toEqual({ build: "success" });
+});
+
+test("a control plane that is told what to keep looks after it by itself", async () => {
+  const clock = new ManualClock("2026-01-01T00:00:00Z");
+  const retention = { keepPipelines: 1, maxAgeMs: 1e9, maxBytes: 1e9 };
+  await using plane = await temporaryControlPlane({ clock, retention });
+  const pipelines = [];
+  for (let count = 0; count < 2; count++) {
+    pipelines.push(await plane.start(configOf(["build"])));
+    await (await plane.agent.claim(plane.token))?.finish("success", "said");
+  }
+
+  await clock.set("2026-01-01T01:00:00Z");
+
+  const [gone, kept] = pipelines.map(({ id }) => storyOf(plane.controlPlane, id));
+  await expect(gone).rejects.toThrow("there is no pipeline");
+  expect(jobEnds((await kept) ?? [])).toEqual({ build: "success" });
 });
 
 test("removes uploads whose writer was killed, and not those that are under way", async () => {

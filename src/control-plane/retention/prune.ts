@@ -13,6 +13,7 @@ import { archivesToRemove } from "./archives.ts";
 
 /** So few that other writers, and this process, wait for milliseconds only. */
 const eventsAtOnce = 100;
+const intervalMs = 60 * 60_000;
 /** No upload writes nothing for so long. */
 const abandonedAfterMs = 24 * 60 * 60_000;
 
@@ -31,6 +32,14 @@ export async function prune(context: Context, retention: Retention, signal: Abor
     if (signal.aborted) return;
     await context.store.transaction((unit) => deleteArchive(unit.db, archive));
     await context.blobs.remove(archive.blob);
+  }
+}
+
+/** Prunes at once, and then once an hour, until the signal aborts. Rejects with its reason, or when the store cannot be used. */
+export async function pruneNowAndThen(context: Context, retention: Retention, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await prune(context, retention, signal);
+    await context.clock.sleep(intervalMs, signal);
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Db } from "./store.ts";
 
-/** Ended pipelines but for the newest `keep` of all, oldest first. */
+/** Ended pipelines but for the newest `keep` of all, oldest first; with Infinity none. */
 export async function endedPipelinesBeyond(db: Db, keep: number): Promise<{ id: string; number: number }[]> {
+  if (keep === Number.POSITIVE_INFINITY) return [];
   const newest = db.selectFrom("pipeline").select("number").orderBy("number", "desc");
   return await db
     .selectFrom("pipeline")

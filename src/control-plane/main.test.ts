@@ -204,12 +204,13 @@ test("a server that was killed gives every lease a whole one when it is back", {
   const held = await plane.agent.claim(plane.token);
   await plane.controlPlane.close({ graceMs: 0 });
   const directory = join(plane.directory, "data");
-  const settings = { COFFERDAM_DATA_DIRECTORY: directory, COFFERDAM_PORT: "0" };
+  const settings = { ...(await storeEnvironmentOf(directory)), COFFERDAM_PORT: "0" };
   const first = start(settings);
   await textUntil(first.server.stderr, /listens on/);
   first.server.kill("SIGKILL");
   await first.exit;
-  const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+  const where = { directory, ...(await storeOf(directory)) };
+  const store = await openStore({ ...where, clock: systemClock, onCommit: () => undefined });
   // As after an hour without a control plane.
   await store.db
     .updateTable("task")

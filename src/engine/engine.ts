@@ -47,7 +47,7 @@ export interface Engine {
    */
   ensureNetwork(network: SharedNetwork, signal: AbortSignal): Promise<NetworkState>;
   /** Removes a network that nothing is on. False where something is. What is gone is fine. */
-  removeNetwork(name: string, signal: AbortSignal): Promise<boolean>;
+  removeNetwork(id: string, signal: AbortSignal): Promise<boolean>;
   /**
    * Runs a command in a container for it alone, to its end, and removes that: read-only, without mounts, as root. Only for commands
    * and images of ours: on the host's network it has no capability, in a container's network it may change that.
@@ -148,6 +148,8 @@ export interface SharedNetwork {
 }
 
 export interface NetworkState {
+  /** Names of networks are not sure to be unique. */
+  id: string;
   /** What its containers' addresses, and its gateway, are of. */
   subnets: string[];
 }
@@ -188,7 +190,7 @@ export interface ContainerPlan {
   limits: ContainerLimits;
   /** `standard`: sudo works inside. `strict`: no capability, no new privileges, read-only root with a small /tmp. */
   isolation: "standard" | "strict";
-  /** `shared`: on a network that was ensured. `join`: in that of a container, whose names it then has, too. */
+  /** `shared`: on a network that was ensured, by its id. `join`: in that of a container, whose names it then has, too. */
   network:
     | { mode: "bridge" }
     | { mode: "none" }

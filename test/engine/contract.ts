@@ -227,13 +227,15 @@ export function engineContract(name: string, make: () => Promise<ContractSubject
       const states = await Promise.all([1, 2, 3].map(async () => await engine.ensureNetwork(network, never)));
       const subnets = new Set(states.flatMap((state) => state.subnets));
       expect([...subnets]).toEqual([expect.stringMatching(/^198\.19\.252\./)]);
-      const { id, attachment } = await started({ network: { mode: "shared", network: network.name } });
+      const networkId = states[0]?.id ?? "";
+      expect(new Set(states.map((state) => state.id))).toEqual(new Set([networkId]));
+      const { id, attachment } = await started({ network: { mode: "shared", network: networkId } });
       attachment.stdout.resume();
       attachment.stderr.resume();
-      expect(await engine.removeNetwork(network.name, never)).toBe(false);
+      expect(await engine.removeNetwork(networkId, never)).toBe(false);
       await engine.remove(id, never);
-      expect(await engine.removeNetwork(network.name, never)).toBe(true);
-      expect(await engine.removeNetwork(network.name, never)).toBe(true);
+      expect(await engine.removeNetwork(networkId, never)).toBe(true);
+      expect(await engine.removeNetwork(networkId, never)).toBe(true);
     });
 
     test("a helper's output and exit code come back, and it is gone", async () => {

@@ -83,6 +83,7 @@ export const NetworkListAnswer = z.array(
   z.object({
     Id: z.string(),
     Name: z.string(),
+    Created: z.string().default(""),
     Driver: z.string(),
     EnableIPv6: z.boolean().default(false),
     Internal: z.boolean().default(false),

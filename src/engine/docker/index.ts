@@ -56,7 +56,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
         ensureFilledVolume({ client, clock, newId, volume, signal }),
       ),
     ensureNetwork: async (network, signal) => await ensureNetwork(client, network, signal),
-    removeNetwork: async (name, signal) => await removeNetwork(client, name, signal),
+    removeNetwork: async (id, signal) => await removeNetwork(client, id, signal),
     runHelper: async (plan, signal) => await heeding(signal, `run ${plan.name}`, () => runHelper(client, plan, signal)),
     create: async (plan: ContainerPlan, signal) => await creator.create(plan, signal),
     attach: async (id, signal) => await attachContainer(client, id, signal),

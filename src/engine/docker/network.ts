@@ -1,6 +1,6 @@
 import { overlap, parseIpv4 } from "../../lib/ipv4.ts";
 import { EngineError, isEngineError, type NetworkState, type SharedNetwork } from "../engine.ts";
-import { checked, NetworkListAnswer } from "./answers.ts";
+import { CreatedAnswer, checked, NetworkListAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { checkedName } from "./reference.ts";
 
@@ -12,8 +12,7 @@ const mtu = "com.docker.network.driver.mtu";
 const tries = 5;
 
 /**
- * The engine's own pools have room for some thirty networks and are every user's, so the subnet is chosen here. That is also what
- * keeps two agents from making two networks of one name: they choose the same subnet, and the engine gives it to one.
+ * The engine's own pools have room for some thirty networks and are every user's, so the subnet is chosen here.
  */
 export async function ensureNetwork(
   client: Client,
@@ -24,11 +23,11 @@ export async function ensureNetwork(
   let refused = new Set<string>();
   for (let left = tries; ; left--) {
     const networks = await listNetworks(client, signal);
-    const own = networks.find(({ Name }) => Name === network.name);
-    if (own) return stateOf(own, network);
+    const found = oldestOf(networks, network.name);
+    if (found) return stateOf(found, network);
     const subnet = freeSubnet(network, networks, refused);
     try {
-      await createNetwork(client, { network, subnet, networks, signal });
+      return await onlyOne(client, await createNetwork(client, { network, subnet, networks, signal }), network, signal);
     } catch (error) {
       const isTaken = isEngineError(error, "forbidden") || isEngineError(error, "conflict");
       if (left === 0 || !(isTaken || isEngineError(error, "failed"))) throw error;
@@ -38,12 +37,33 @@ export async function ensureNetwork(
   }
 }
 
-export async function removeNetwork(client: Client, name: string, signal: AbortSignal): Promise<boolean> {
-  const path = `/networks/${checkedName(name)}`;
-  const what = `remove network ${name}`;
+export async function removeNetwork(client: Client, id: string, signal: AbortSignal): Promise<boolean> {
+  const path = `/networks/${checkedName(id)}`;
+  const what = `remove network ${id}`;
   // 403: in use. Podman says 409, or 500.
   const answer = await client.call({ method: "DELETE", path, what, signal }, [403, 404, 409, 500]);
   return answer.status < 400 || answer.status === 404;
+}
+
+/**
+ * Two made at the same moment may both be there, in spite of their name: the engine looks for others before it begins. Then one gives
+ * way, on which nothing can be yet.
+ */
+async function onlyOne(
+  client: Client,
+  own: string,
+  network: SharedNetwork,
+  signal: AbortSignal,
+): Promise<NetworkState> {
+  const kept = oldestOf(await listNetworks(client, signal), network.name);
+  if (!kept) throw new EngineError("failed", `network ${network.name} was made, and is not there`);
+  if (kept.Id !== own) await removeNetwork(client, own, signal);
+  return stateOf(kept, network);
+}
+
+function oldestOf(networks: NetworkListAnswer, name: string): Network | undefined {
+  const age = ({ Created, Id }: Network) => `${Created} ${Id}`;
+  return networks.filter(({ Name }) => Name === name).toSorted((a, b) => (age(a) < age(b) ? -1 : 1))[0];
 }
 
 async function listNetworks(client: Client, signal: AbortSignal): Promise<NetworkListAnswer> {
@@ -56,7 +76,7 @@ function stateOf(own: Network, network: SharedNetwork): NetworkState {
   const isOurs = Object.entries(network.labels).every(([name, value]) => own.Labels[name] === value);
   const isClosed = own.Driver === "bridge" && !own.EnableIPv6 && (own.Options[icc] ?? "false") === "false";
   if (isOurs && isClosed)
-    return { subnets: own.IPAM.Config.flatMap(({ Subnet }) => (Subnet === undefined ? [] : [Subnet])) };
+    return { id: own.Id, subnets: own.IPAM.Config.flatMap(({ Subnet }) => (Subnet === undefined ? [] : [Subnet])) };
   const message = `network ${network.name} was made by somebody else, or otherwise than we make it. Remove it: docker network rm ${network.name}`;
   throw new EngineError("failed", message);
 }
@@ -81,7 +101,7 @@ interface Creation {
   signal: AbortSignal;
 }
 
-async function createNetwork(client: Client, { network, subnet, networks, signal }: Creation): Promise<void> {
+async function createNetwork(client: Client, { network, subnet, networks, signal }: Creation): Promise<string> {
   const { dialect } = await client.session(signal);
   // As wide as the engine's own bridge: clouds and VPNs have it narrower than 1500.
   const width = networks.find(({ Name }) => Name === "bridge")?.Options[mtu];
@@ -96,5 +116,5 @@ async function createNetwork(client: Client, { network, subnet, networks, signal
   };
   const what = `make network ${network.name} with subnet ${subnet}`;
   const request = { method: "POST", path: "/networks/create", body, what, signal } as const;
-  await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
+  return checked(CreatedAnswer, await client.json({ ...request, timeoutMs: client.longCallTimeoutMs }), what).Id;
 }

@@ -136,14 +136,14 @@ class Dummy implements DummyEngine {
     const subnet = this.#networks.get(name) ?? subnets[0];
     if (subnet === undefined) throw new EngineError("failed", `no subnet is left for network ${name}`);
     this.#networks.set(name, subnet);
-    return { subnets: [subnet] };
+    return { id: `network-${name}`, subnets: [subnet] };
   };
 
-  removeNetwork: Engine["removeNetwork"] = async (name, signal) => {
-    this.#enter("removeNetwork", name, signal);
-    const isOn = ({ plan: { network } }: DummyContainer) => network.mode === "shared" && network.network === name;
+  removeNetwork: Engine["removeNetwork"] = async (id, signal) => {
+    this.#enter("removeNetwork", id, signal);
+    const isOn = ({ plan: { network } }: DummyContainer) => network.mode === "shared" && network.network === id;
     if ([...this.#containers.values()].some(isOn)) return false;
-    this.#networks.delete(name);
+    this.#networks.delete(id.replace(/^network-/, ""));
     return true;
   };
 
@@ -162,7 +162,7 @@ class Dummy implements DummyEngine {
     this.#blame(faultOfPlan(plan, this.#options.requiredLabels ?? []));
     const missing = plan.shared.find((shared) => !this.#volumes.has(shared.volume));
     this.#blame(missing && `plan ${plan.name} mounts volume ${missing.volume}, which nobody ensured`);
-    if (plan.network.mode === "shared" && !this.#networks.has(plan.network.network))
+    if (plan.network.mode === "shared" && !this.#networks.has(plan.network.network.replace(/^network-/, "")))
       throw notFound("network", plan.network.network);
     if (this.#images.find(plan.image) === undefined) throw notFound("image", plan.image);
     if (this.#find(plan.name) !== undefined) throw new EngineError("conflict", `the name ${plan.name} is taken`);

@@ -7,10 +7,10 @@ import { type HostNetwork, hostNetwork, lookAtHost } from "./host.ts";
 import { Names } from "./names.ts";
 import { busybox } from "./program.ts";
 import { type Rules, rulesOf } from "./rules.ts";
-import { runHelper, type SandboxKit } from "./sandbox.ts";
+import { type HelperKit, runHelper, type SandboxKit } from "./sandbox.ts";
 import { namesIn } from "./targets.ts";
 
-export const networkName = "cofferdam-sandboxes";
+const networkName = "cofferdam-sandboxes";
 
 /**
  * Where the sandboxes' network may lie: blocks of 1,022 addresses in what RFC 2544 sets aside for measuring, as hardly anybody has
@@ -49,6 +49,14 @@ export class RuleSource {
     this.#kit = undefined;
   }
 
+  /** Takes the network away, where nobody is on it. Never rejects. */
+  async close(): Promise<void> {
+    const kit = await this.#kit?.catch(() => undefined);
+    this.#kit = undefined;
+    const signal = AbortSignal.any([AbortSignal.timeout(10_000), this.#ground.hurry]);
+    if (kit) await this.#ground.engine.removeNetwork(kit.network, signal).catch(() => false);
+  }
+
   /** With what is known of host and names; waits where nothing is. */
   async rules(network: Network): Promise<Rules | Problem> {
     await this.kit();
@@ -69,15 +77,8 @@ export class RuleSource {
     const signal = new AbortController().signal;
     const { image, nft } = await taskAgent.ready({ volume: false, signal });
     if (!nft) throw new Error(`the task-agent image has no label ${label.nft}: build or pull the one of this version`);
-    const kit = {
-      ground: this.#ground,
-      image: image.id,
-      nft,
-      network: networkName,
-      newId: this.#newId,
-      helpers: this.helpers,
-    };
-    const host = this.#host?.network ?? (await this.#readHost(kit));
+    const helping = { ground: this.#ground, image: image.id, newId: this.#newId, helpers: this.helpers };
+    const host = this.#host?.network ?? (await this.#readHost(helping));
     const ways = host.routes.flatMap((route) => parseIpv4(route) ?? []);
     const isFree = (subnet: string) => {
       const range = parseIpv4(subnet);
@@ -87,10 +88,10 @@ export class RuleSource {
     // One that is there already lies in the host's own routes.
     const state = await engine.ensureNetwork({ name: networkName, labels, subnets: subnets.filter(isFree) }, signal);
     this.#subnets = state.subnets;
-    return kit;
+    return { ...helping, nft, network: state.id };
   }
 
-  async #readHost(kit?: SandboxKit): Promise<HostNetwork> {
+  async #readHost(kit?: HelperKit): Promise<HostNetwork> {
     const plan = { command: lookAtHost(busybox), network: { mode: "host" } } as const;
     const { code, stdout, stderr } = await runHelper(kit ?? (await this.kit()), plan);
     const network = code === 0 ? hostNetwork(stdout) : undefined;

@@ -13,16 +13,21 @@ export const sandboxBytes = 32 * mebibyte;
 const answerMs = 5_000;
 const mostAnswerBytes = mebibyte;
 
-/** What all sandboxes of one agent are made of. */
-export interface SandboxKit {
+/** What helpers are made of. */
+export interface HelperKit {
   ground: Ground;
   /** The task-agent image. */
   image: string;
-  nft: string[];
-  network: string;
   newId: () => string;
-  /** Names of the helpers that run now. */
+  /** Names of those that run now. */
   helpers: Set<string>;
+}
+
+/** What all sandboxes of one agent are made of. */
+export interface SandboxKit extends HelperKit {
+  nft: string[];
+  /** Id of the network that they are on. */
+  network: string;
 }
 
 export interface SandboxOrder {
@@ -168,7 +173,7 @@ export class Sandbox {
 const helperLifeMs = 2 * 60_000;
 
 export async function runHelper(
-  { ground, image, newId, helpers }: Omit<SandboxKit, "nft" | "network">,
+  { ground, image, newId, helpers }: HelperKit,
   plan: Pick<HelperPlan, "command" | "network">,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { engine, clock, agent } = ground;

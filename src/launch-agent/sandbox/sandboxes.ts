@@ -4,7 +4,7 @@ import { isProblem } from "../plan/problem.ts";
 import type { Ground } from "../task/ground.ts";
 import { orAbort } from "../task/or-abort.ts";
 import type { SandboxNeed } from "./need.ts";
-import { networkName, RuleSource } from "./rule-source.ts";
+import { RuleSource } from "./rule-source.ts";
 import type { Rules } from "./rules.ts";
 import { Sandbox, sandboxBytes } from "./sandbox.ts";
 
@@ -56,6 +56,11 @@ interface Waiter {
   fail: (error: unknown) => void;
 }
 
+interface Making {
+  localNames: readonly string[];
+  isServed?: () => boolean;
+}
+
 interface Wanted {
   need: SandboxNeed;
   usedAtMs: number;
@@ -76,11 +81,12 @@ export class Sandboxes {
   readonly #used = new Map<Sandbox, SandboxNeed>();
   /** By name: what is being made, looked at or removed. */
   readonly #busy = new Map<string, Promise<void>>();
+  /** Whether what is coming back is as new. */
+  readonly #returning = new Set<Promise<boolean>>();
   readonly #wanted = new Map<string, Wanted>();
   readonly #watches = new Map<Sandbox, AbortController>();
   readonly #closing = new AbortController();
   #waiters: Waiter[] = [];
-  #madeNetwork = false;
   #freeBytes: () => number = () => Number.POSITIVE_INFINITY;
   #woken = Promise.withResolvers<void>();
 
@@ -115,7 +121,8 @@ export class Sandboxes {
   /** Whether sandboxes can be had here: makes one, which the first task gets. Rejects where not. */
   async prove(network: SandboxNeed["network"]): Promise<void> {
     const rules = await this.#rules({ network, localNames: [], tenant: "", reusable: true });
-    this.#keep(await this.#make(rules, []));
+    const made = await this.#make(rules, { localNames: [] });
+    if (made) this.#keep(made);
   }
 
   /**
@@ -146,10 +153,16 @@ export class Sandboxes {
     }
   }
 
-  /** Whoever waits longest gets what is made, be it made for another; so the failure is somebody else's, too, then. */
+  /**
+   * Whoever waits longest gets what is made, be it made for another; so the failure is somebody else's, too, then. What is about to
+   * come back is there sooner than anything that is made.
+   */
   async #makeFor(waiter: Waiter, rules: Rules): Promise<void> {
+    const isServed = () => !this.#waiters.includes(waiter);
     try {
-      this.#keep(await this.#make(rules, waiter.need.localNames));
+      while (!isServed() && this.#returning.size > 0) await Promise.race(this.#returning);
+      const made = await this.#make(rules, { localNames: waiter.need.localNames, isServed });
+      if (made) this.#keep(made);
     } catch (error) {
       const other = this.#waiters.find((each) => each.hash === waiter.hash);
       (this.#waiters.includes(waiter) ? waiter : other)?.fail(error);
@@ -162,10 +175,13 @@ export class Sandboxes {
     if (!need) return;
     this.#used.delete(sandbox);
     const isOver = options.doubtful || !need.reusable || this.#isOld(sandbox) || this.#closing.signal.aborted;
+    const asNew = isOver ? Promise.resolve(false) : sandbox.isAsNew();
     this.#during(sandbox.name, async () => {
-      if (!isOver && (await sandbox.isAsNew()) && !this.#closing.signal.aborted) this.#keep(sandbox);
+      if ((await asNew) && !this.#closing.signal.aborted) this.#keep(sandbox);
       else await this.#remove(sandbox);
     });
+    this.#returning.add(asNew);
+    void asNew.then(() => this.#returning.delete(asNew));
   }
 
   /** A task of this need has come: others may follow. */
@@ -209,10 +225,7 @@ export class Sandboxes {
     this.#closing.abort(new Error("the sandboxes are closed"));
     for (const sandbox of [...this.#ready, ...this.#used.keys()]) this.#drop(sandbox);
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
-    if (!this.#madeNetwork) return;
-    this.#madeNetwork = false;
-    const signal = AbortSignal.any([AbortSignal.timeout(10_000), this.#ground.hurry]);
-    await this.#ground.engine.removeNetwork(networkName, signal).catch(() => false);
+    await this.#source.close();
   }
 
   async #rules(need: SandboxNeed): Promise<Rules> {
@@ -223,12 +236,14 @@ export class Sandboxes {
     return rules;
   }
 
-  async #make(rules: Rules, localNames: readonly string[]): Promise<Sandbox> {
+  /** Undefined where nobody needs it any more once its turn has come. */
+  async #make(rules: Rules, { localNames, isServed }: Making): Promise<Sandbox | undefined> {
     const name = `cofferdam-sandbox-${this.#newId()}`;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy.set(name, promise);
     try {
-      return await this.#ground.gate.run(async () => await this.#makeTwice(name, { rules, localNames, lifeMs }));
+      const order = { rules, localNames, lifeMs };
+      return await this.#ground.gate.run(async () => (isServed?.() ? undefined : await this.#makeTwice(name, order)));
     } catch (cause) {
       throw new SandboxError(`no sandbox can be made: ${wordsOf(cause)}`, { cause });
     } finally {
@@ -240,7 +255,6 @@ export class Sandboxes {
   /** Another agent of this host may take the network away, when it ends and nothing is on it. */
   async #makeTwice(name: string, order: Parameters<typeof Sandbox.make>[2]): Promise<Sandbox> {
     this.#closing.signal.throwIfAborted();
-    this.#madeNetwork = true;
     try {
       return await Sandbox.make(await this.#source.kit(), name, order);
     } catch (error) {
@@ -353,14 +367,16 @@ export class Sandboxes {
       await this.#ground.clock.sleep(this.#options.pauseMs, signal);
       await this.#ground.gate.runWhenIdle(async () => {});
       if (this.#ready.size >= this.#most()) return;
-      this.#keep(await this.#make(await this.#rules(need), need.localNames));
+      const made = await this.#make(await this.#rules(need), { localNames: need.localNames });
+      if (made) this.#keep(made);
     }
   }
 
-  /** Of the need that was had last, as many as there is room for; of the others what comes back. */
+  /** Of the need that was had last, as many as there is room for; of the others what comes back. What tasks have comes back, too. */
   #missing(): SandboxNeed | undefined {
     const last = [...this.#wanted.values()].at(-1);
-    return last && this.#ready.size < Math.min(this.#options.ready, this.#most()) ? last.need : undefined;
+    const all = this.#ready.size + this.#used.size + this.#busy.size;
+    return this.#ready.size < this.#options.ready && all < this.#most() ? last?.need : undefined;
   }
 
   /** Twice what is kept ready may wait, as what comes back is as good. */

@@ -354,7 +354,8 @@ class Agent {
   #context(info: EngineInfo): TaskContext {
     this.#laid ??= layGround(this.#options, info);
     const { ground, pool } = this.#laid;
-    const { policy = {}, onEvent = () => {} } = this.#options;
+    const { policy = {}, onEvent = () => {}, clock } = this.#options;
+    ground.gate.onWait((waitedMs) => onEvent({ type: "gate", waitedMs, atMs: clock.monotonic() }));
     return { ...ground, api: this.#api, pool, policy, onEvent };
   }
 

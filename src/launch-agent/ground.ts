@@ -28,7 +28,7 @@ export interface GroundOptions {
   /** For nonces. */
   randomBytes?: (count: number) => Uint8Array;
   log: Log;
-  /** Container starts at once; one a core of the engine's host when not given. */
+  /** Container starts at once. When not given about one a core of the engine's host, as it does best. */
   startsAtOnce?: number;
   times?: Partial<TaskTimes>;
   /** None when not given. */
@@ -66,7 +66,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     images,
     ...(options.disk ? { disk: new DiskKeeper({ engine, images, clock, log: options.log, disk: options.disk }) } : {}),
     taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
-    gate: new StartGate(options.startsAtOnce ?? info.cpus),
+    gate: gateOf(options.startsAtOnce, info),
     agent: { name, hostname, version },
     limits: { ...defaultTimes, ...options.times },
     clock,
@@ -87,6 +87,12 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     pool: new Pool(ground, { pool: { ...defaultPool, ...options.pool }, newId: options.newId }),
     hurrying,
   };
+}
+
+/** As many as there are cores, to begin with. */
+function gateOf(fixed: number | undefined, { cpus }: EngineInfo): StartGate {
+  if (fixed !== undefined) return new StartGate({ width: fixed });
+  return new StartGate({ width: cpus, range: { least: Math.ceil(cpus / 2), most: cpus * 2 } });
 }
 
 async function resolveIpv4(name: string): Promise<string[]> {

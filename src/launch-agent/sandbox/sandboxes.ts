@@ -127,7 +127,7 @@ export class Sandboxes {
 
   /**
    * One for a task that may live until `untilMs` (since the epoch): one that is ready, or the first that is made or given back.
-   * Rejects with SandboxError where none can be had, and with the signal's reason.
+   * Rejects with SandboxError where none can be had, with EngineError `unreachable`, and with the signal's reason.
    */
   async take(need: SandboxNeed, options: { untilMs: number; signal: AbortSignal }): Promise<Sandbox> {
     const { untilMs, signal } = options;
@@ -230,7 +230,7 @@ export class Sandboxes {
 
   async #rules(need: SandboxNeed): Promise<Rules> {
     const rules = await this.#source.rules(need.network).catch((cause: unknown) => {
-      throw new SandboxError(`no sandbox can be made: ${wordsOf(cause)}`, { cause });
+      throw failureOf(cause);
     });
     if (isProblem(rules)) throw new SandboxError(rules.problem);
     return rules;
@@ -245,7 +245,7 @@ export class Sandboxes {
       const order = { rules, localNames, lifeMs };
       return await this.#ground.gate.run(async () => (isServed?.() ? undefined : await this.#makeTwice(name, order)));
     } catch (cause) {
-      throw new SandboxError(`no sandbox can be made: ${wordsOf(cause)}`, { cause });
+      throw failureOf(cause);
     } finally {
       this.#busy.delete(name);
       resolve();
@@ -395,6 +395,9 @@ function fits(sandbox: Sandbox, { need, hash, untilMs }: Pick<Waiter, "need" | "
   return isFree && hasNames && sandbox.rules.hash === hash && sandbox.deadlineMs >= untilMs;
 }
 
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** An engine that is away is waited for by whoever asked, as with every other container. */
+function failureOf(cause: unknown): Error {
+  if (isEngineError(cause, "unreachable")) return cause;
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new SandboxError(`no sandbox can be made: ${words}`, { cause });
 }

@@ -20,9 +20,9 @@ export type AgentEvent =
       attempt: number;
       atMs: number;
     }
-  /** The engine does not answer, or has closed the door: every task here is about to end. */
   /** What dead agents had left was found, and removed. */
   | { type: "leaks-found"; count: number; atMs: number }
+  /** The engine does not answer, or has closed the door: every task here is about to end. */
   | { type: "engine-lost"; message: string; atMs: number }
   | { type: "ended"; taskId: string; attempt: number; atMs: number; end: string; message?: string }
   /** The control plane's answer to a claim, or that there was none. */

@@ -156,6 +156,8 @@ describe("an agent with a pool", () => {
 
     expect(await ended(other)).toBe("success");
     expect(count("hit")).toBe(1);
+    // The task may end before what the launch agent says of it is stored.
+    await controlPlane.until(() => said(other, 0).includes("Container"));
     expect(said(other, 0)).toMatch(/Container \S+ started in/);
   });
 

@@ -8,7 +8,7 @@ interface Post {
   answer: (answer: RecordsAnswer | Error) => void;
 }
 
-function open() {
+function open(gather?: (signal: AbortSignal) => Promise<void>) {
   const posts: Post[] = [];
   const acks: number[] = [];
   const failures: unknown[] = [];
@@ -23,6 +23,7 @@ function open() {
     },
     onAck: (seq) => acks.push(seq),
     onFailure: (error) => failures.push(error),
+    ...(gather ? { gather } : {}),
   });
   const posted = async (count: number): Promise<Post> => {
     while (posts.length < count) {
@@ -107,4 +108,27 @@ test("drops what comes after a failure, and keeps nobody waiting", async () => {
 
   expect(failures).toHaveLength(1);
   expect(posts).toHaveLength(1);
+});
+
+test("gathers before it posts where others are not to wait behind it, until somebody waits for it", async () => {
+  const stopped: AbortSignal[] = [];
+  const { relay, posts, posted } = open(async (signal) => {
+    stopped.push(signal);
+    await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+  });
+
+  push(relay, 1);
+  await new Promise((resolve) => setImmediate(resolve));
+  push(relay, 2);
+  expect(posts).toEqual([]);
+  const flushed = relay.flushed();
+  const first = await posted(1);
+  push(relay, 3);
+  first.answer({ acked: 2, gap: false });
+  const second = await posted(2);
+  second.answer({ acked: 3, gap: false });
+  await flushed;
+
+  expect([first.seqs, second.seqs]).toEqual([[1, 2], [3]]);
+  expect(stopped).toHaveLength(1);
 });

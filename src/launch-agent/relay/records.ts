@@ -8,6 +8,8 @@ export interface RecordRelayOptions {
   onAck: (seq: number) => void;
   /** The lane cannot go on: what is not acknowledged is lost to this agent. Called once. */
   onFailure: (error: unknown) => void;
+  /** How long an idle lane gathers before it posts, for one that others are not to wait behind. Ended by the signal. At once when not given. */
+  gather?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** Above this much that waits, whoever writes has to. */
@@ -31,6 +33,9 @@ export class RecordRelay {
   #bytes = 0;
   #posting = false;
   #failed = false;
+  #gathering = new AbortController();
+  /** How many wait for all of it to be stored. */
+  #flushing = 0;
   #wake: (() => void)[] = [];
 
   constructor(options: RecordRelayOptions) {
@@ -48,12 +53,16 @@ export class RecordRelay {
   /** Undefined while there is room for more; otherwise resolves when there is. */
   full(): Promise<void> | undefined {
     if (this.#bytes <= windowBytes) return undefined;
+    this.#gathering.abort();
     return this.#until(() => this.#bytes <= windowBytes);
   }
 
   /** When everything so far is acknowledged, or the lane has failed. */
   async flushed(): Promise<void> {
+    this.#flushing++;
+    this.#gathering.abort();
     if (this.#waiting.length > 0) await this.#until(() => this.#waiting.length === 0);
+    this.#flushing--;
   }
 
   async #post(): Promise<void> {
@@ -61,7 +70,10 @@ export class RecordRelay {
     try {
       // What else is written in this turn goes along.
       await Promise.resolve();
-      while (this.#waiting.length > 0) this.#settle(await this.#options.post(this.#batch()));
+      while (this.#waiting.length > 0) {
+        await this.#gather();
+        this.#settle(await this.#options.post(this.#batch()));
+      }
     } catch (error) {
       this.#failed = true;
       this.#waiting = [];
@@ -71,6 +83,13 @@ export class RecordRelay {
       this.#posting = false;
       this.#notify();
     }
+  }
+
+  async #gather(): Promise<void> {
+    const { gather } = this.#options;
+    if (!gather || this.#flushing > 0) return;
+    this.#gathering = new AbortController();
+    await gather(this.#gathering.signal).catch(() => undefined);
   }
 
   #batch(): Buffer {

@@ -21,6 +21,8 @@ import { TaskStopper } from "./stopper.ts";
 /** How soon the lease is first renewed when spinning up takes long; before that it would only be in the way. */
 const firstHeartbeatMs = 500;
 const hurryMs = 1_000;
+/** So that what the steps say first is not stored behind what we say of ourselves, line by line. */
+const gatherMs = 25;
 
 /** One attempt of one task on this agent, from its claim, or its adoption, to nothing of it being left. */
 export class TaskRun {
@@ -95,6 +97,7 @@ export class TaskRun {
       post: (frames) => this.#post("launch", frames),
       onAck: () => {},
       onFailure: onApiFailure,
+      gather: async (stop) => await context.clock.sleep(gatherMs, stop),
     });
     const from = adoptable && { acked: adoptable.claim.acked.launch, openSteps: adoptable.claim.openSteps };
     const link = new TaskLink({

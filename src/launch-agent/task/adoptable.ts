@@ -38,6 +38,8 @@ export interface FoundService {
 export async function resumeTask(found: Adoptable, parts: RunParts): Promise<"resumed" | "anew"> {
   const { containers, link, emit, follow } = parts;
   const { state, greeting } = found.primary;
+  // What is known first goes last: the others are in its network. Nobody gets it again, as its names are not known here.
+  if (found.sandbox !== undefined) containers.own({ id: found.sandbox, name: found.sandbox }, { primary: false });
   for (const service of found.services) containers.own(service, { primary: false });
   containers.own(state, { primary: true });
   if (state.phase === "created" || (greeting && !(await isAtWork(found.primary, parts)))) {

@@ -6,6 +6,7 @@ export type ErrorCode =
   | "not-found"
   | "conflict"
   | "stale-attempt"
+  | "adopted"
   | "name-taken"
   | "gap"
   | "too-large"
@@ -20,6 +21,7 @@ const statusOf: Record<ErrorCode, number> = {
   "not-found": 404,
   conflict: 409,
   "stale-attempt": 409,
+  adopted: 409,
   "name-taken": 409,
   gap: 409,
   "no-more-attempts": 409,

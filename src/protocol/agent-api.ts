@@ -6,7 +6,8 @@ import { Task } from "./task.ts";
  *
  * The first four calls have the public shapes of CircleCI's runner API, with fields of ours beside theirs. All others are
  * ours, under one prefix, and (but for `launchAgent`) take the task token of the claim: it stands for one attempt of one task, so a token of an
- * older attempt is answered 409 `stale-attempt` everywhere, an unknown one 401.
+ * older attempt is answered 409 `stale-attempt` everywhere, one of an earlier process whose task was adopted 409 `adopted`,
+ * an unknown one 401.
  */
 export const agentApi = {
   /** GET, with the token of a class: ClassOfToken. */

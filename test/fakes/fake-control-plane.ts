@@ -203,7 +203,7 @@ export class FakeControlPlane {
   }
 
   async #task(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
-    if (this.staleTokens.has(bearer(request))) return refuse(response, 409, "stale-attempt");
+    if (this.staleTokens.has(bearer(request))) return refuse(response, 409, "adopted");
     const task = this.tasks.get(bearer(request));
     if (!task) return refuse(response, 401, "unauthorized");
     if (task.stale) return refuse(response, 409, "stale-attempt");

@@ -59,14 +59,23 @@ export async function taskOfToken(db: Db, token: string): Promise<Row<"task">> {
   if (!known || !sameHash(known.hash, hash)) throw unknownToken("task");
   const task = await findTask(db, known.task_id);
   if (!task) throw unknownToken("task");
-  // Another process of its agent may have taken it over.
   if (task.attempt !== known.attempt || task.session !== known.session || task.fenced === 1 || task.status === "queued")
-    throw staleAttempt(task.id, known.attempt);
+    throw notHeld(task, { id: task.id, attempt: known.attempt, session: known.session });
   return task;
 }
 
 export function taskIsOver(taskId: string): ControlPlaneError {
   return new ControlPlaneError("unauthorized", `task ${taskId} is over: its token is good for nothing any more`);
+}
+
+/** Why it is not theirs any more: another attempt, or another process of their agent that goes on with this one. */
+export function notHeld(now: Row<"task"> | undefined, then: Pick<Row<"task">, "id" | "attempt" | "session">): Error {
+  const isAdopted = now?.attempt === then.attempt && now.session !== then.session;
+  if (!isAdopted) return staleAttempt(then.id, then.attempt);
+  return new ControlPlaneError(
+    "adopted",
+    `another process of the agent ${now.agent ?? ""} goes on with attempt ${then.attempt} of task ${then.id}: leave it, and its containers, alone`,
+  );
 }
 
 export function staleAttempt(taskId: string, attempt: number): ControlPlaneError {

@@ -1,4 +1,4 @@
-import { staleAttempt } from "../auth/tokens.ts";
+import { notHeld } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
@@ -90,7 +90,7 @@ export async function unclaim(context: Context, task: Row<"task">, reason: strin
 export async function failTask(context: Context, task: Row<"task">, message: string): Promise<void> {
   await context.store.transaction(async (unit) => {
     const now = await lockTask(unit, task);
-    if (!isSameHolder(now, task)) throw staleAttempt(task.id, task.attempt);
+    if (!isSameHolder(now, task)) throw notHeld(now, task);
     await closeOpenSteps(unit, attemptOf(now), { atMs: context.clock.now() });
     const event = { type: "task-ended", ...tryOf(now), status: "infrastructure_fail", message } as const;
     await applyEvent(context, unit, now.pipeline_id, event);
@@ -119,8 +119,7 @@ export async function heartbeat(
   const signal = AbortSignal.any([ending, asked.signal]);
   for (;;) {
     const now = await findTask(context.store.db, task.id);
-    if (!isSameHolder(now, task) || now.fenced === 1 || now.status === "queued")
-      throw staleAttempt(task.id, task.attempt);
+    if (!isSameHolder(now, task) || now.fenced === 1 || now.status === "queued") throw notHeld(now, task);
     if (now.cancel_reason !== null) return { reason: now.cancel_reason };
     const leftMs = until - context.clock.monotonic();
     // The next call is the sign of life, not this one, which may be held for somebody who is dead.

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { type Lane, type Output, spinUpStep } from "../../protocol/records.ts";
-import { staleAttempt } from "../auth/tokens.ts";
+import { notHeld } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
@@ -32,7 +32,7 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
   await verifyPieces(piecesAfter(received, known, roomFor(task)));
   return await context.store.transaction(async (unit) => {
     const now = await lockTask(unit, task);
-    if (!isSameHolder(now, task) || now.fenced === 1) throw staleAttempt(task.id, task.attempt);
+    if (!isSameHolder(now, task) || now.fenced === 1) throw notHeld(now, task);
     const acked = await ackedOf(unit.db, key);
     const fresh = received.filter(({ seq }) => seq > acked);
     const last = fresh.at(-1);

@@ -27,7 +27,12 @@ export class ApiFailure extends Error {
 
   /** The token is void: another attempt runs, or the task is over. Nobody listens to this one any more. */
   get fenced(): boolean {
-    return this.status === 401 || (this.status === 409 && this.code === "stale-attempt");
+    return this.status === 401 || (this.status === 409 && this.code === "stale-attempt") || this.adopted;
+  }
+
+  /** Another process of this agent goes on with the task, in the container that it has. */
+  get adopted(): boolean {
+    return this.status === 409 && this.code === "adopted";
   }
 }
 

@@ -145,6 +145,20 @@ test("services of an adopted task are followed again, and go with it", async () 
   await nothingLeft();
 });
 
+test("a process that was only cut off leaves the container alone in which another one goes on with its task", async () => {
+  const task = controlPlane.enqueue(aTask());
+  await start();
+  await inTheMiddle(task);
+  const containers = await left();
+
+  controlPlane.staleTokens.add(task.token);
+  await expect.poll(() => events.some(({ type }) => type === "ended")).toBe(true);
+  await last?.drain();
+
+  expect(await left()).toEqual(containers);
+  expect(endOf(task)).toBeUndefined();
+});
+
 test("a container whose task is over goes at once", async () => {
   const task = controlPlane.enqueue(aTask());
   const first = await start();

@@ -13,7 +13,7 @@ export interface HeartbeatOptions {
   cutOffMs: number;
   onCancel: (reason: string) => void;
   /** The attempt is void, here and now. */
-  onLost: (why: string) => void;
+  onLost: (why: string, how: { adopted: boolean }) => void;
 }
 
 const longestWaitMs = 10_000;
@@ -41,7 +41,8 @@ export async function keepLease(options: HeartbeatOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       const lost = whyLost(error, clock.monotonic() - lastHeardAt, options.cutOffMs);
-      if (lost !== undefined) return options.onLost(lost);
+      const adopted = error instanceof ApiFailure && error.adopted;
+      if (lost !== undefined) return options.onLost(lost, { adopted });
       const retryAfterMs = error instanceof ApiFailure ? error.retryAfterMs : undefined;
       await rest(options, retryPauseMs(failures++, retryAfterMs, options.random));
     }

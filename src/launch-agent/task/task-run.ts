@@ -42,6 +42,7 @@ export class TaskRun {
   #following = false;
   #ranBefore = false;
   #ended = false;
+  #isAdopted = false;
 
   /** `adoptable`: what an earlier process of this agent has left of it. */
   constructor(claim: Claim, context: TaskContext, adoptable?: Adoptable) {
@@ -206,14 +207,20 @@ export class TaskRun {
       signal,
       cutOffMs: limits.cutOffMs,
       onCancel: (reason) => this.#stop("canceled", reason, { hurry: false }),
-      onLost: (message) => this.#finish({ kind: "unheard", message }),
+      onLost: (message, { adopted }) => this.#lose(message, adopted),
     });
   }
 
   #onApiFailure(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (isFenced(error)) this.#finish({ kind: "unheard", message });
+    if (isFenced(error)) this.#lose(message, error.adopted);
     else this.#finish({ kind: "infrastructure", message });
+  }
+
+  /** `adopted`: the containers are another process's now, whatever else this one thinks of them. */
+  #lose(message: string, adopted: boolean): void {
+    this.#isAdopted ||= adopted;
+    this.#finish({ kind: "unheard", message });
   }
 
   /** The first end counts. */
@@ -242,12 +249,13 @@ export class TaskRun {
         signal: this.#unheard.signal,
       });
     } catch (error) {
+      if (isFenced(error)) this.#isAdopted ||= error.adopted;
       this.#context.log.warn({ task: task.id, ...errorFacts(error) }, "the end of a task could not be reported");
     }
   }
 
   async #cleanUp(): Promise<void> {
-    await this.#parts.containers.removeAll();
+    if (!this.#isAdopted) await this.#parts.containers.removeAll();
     await this.#parts.link.close();
     this.#emit("removed");
   }

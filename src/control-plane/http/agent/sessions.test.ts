@@ -54,7 +54,7 @@ test("a process that is silent loses its name to the next one, which adopts its 
   });
 });
 
-test("what the earlier process of an adopted task sends is stale everywhere, and the later one goes on", async () => {
+test("what the earlier process of an adopted task sends is refused everywhere, and the later one goes on", async () => {
   await using plane = await temporaryControlPlane();
   const held = await claimed(plane, "first");
   await open(plane, "second");
@@ -69,7 +69,7 @@ test("what the earlier process of an adopted task sends is stale everywhere, and
   const goesOn = await plane.agent.call("POST", agentApi.heartbeat, { token: task_token, json: {} });
 
   expect(answers.map(({ status, json }) => [status, (json as { code: string }).code])).toEqual(
-    answers.map(() => [409, "stale-attempt"]),
+    answers.map(() => [409, "adopted"]),
   );
   expect(goesOn.status).toBe(200);
 });

@@ -1,6 +1,6 @@
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Secret } from "../lib/secret.ts";
-import { Network, type Task } from "../protocol/task.ts";
+import type { Task } from "../protocol/task.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
 import type { ApiFailure } from "./api/failure.ts";
 import type { ApiAddress } from "./api/http.ts";
@@ -17,6 +17,7 @@ import { type Modes, untilIdleFor } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
 import type { Policy } from "./policy/policy.ts";
 import { waitingBytes } from "./pool/pool.ts";
+import { proveSandboxes } from "./sandbox/prove.ts";
 import type { Adoptable } from "./task/adoptable.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
 import { settledWithin } from "./task/or-abort.ts";
@@ -185,7 +186,7 @@ class Agent {
       const warmed = context.taskAgent.warm(this.#closing.signal);
       const swept = this.#sweepNowAndThen(this.#adopt(context));
       const { pool, sandboxes } = context;
-      await this.#proveSandboxes(context);
+      await proveSandboxes(context, this.#draining.signal);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
       const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping), context.disk?.keep(keeping.signal)]);
       const idle = this.#endWhenIdle();
@@ -200,27 +201,13 @@ class Agent {
     } catch (error) {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
+      this.#draining.abort(new Error("closing"));
       this.#closing.abort(new Error("closing"));
       this.#laid?.ground.presence.close();
       await this.#laid?.pool.close();
       await this.#laid?.ground.sandboxes.close();
       await this.#succession?.identity.close();
       await this.#api.close();
-    }
-  }
-
-  /** Better no task than one that is not closed off: told before the first is claimed. */
-  async #proveSandboxes({ sandboxes }: TaskContext): Promise<void> {
-    const { log } = this.#options;
-    if (sandboxes.mode === "off") {
-      log.warn({}, "sandboxes are off: tasks reach each other, this host and its metadata through the engine's bridge");
-      return;
-    }
-    try {
-      await sandboxes.prove(Network.parse({}));
-    } catch (error) {
-      if (sandboxes.mode === "required") throw error;
-      log.warn(errorFacts(error), "tasks run on the engine's default bridge, without rules");
     }
   }
 

@@ -78,7 +78,7 @@ export function notHeld(now: Row<"task"> | undefined, then: Pick<Row<"task">, "i
   );
 }
 
-export function staleAttempt(taskId: string, attempt: number): ControlPlaneError {
+function staleAttempt(taskId: string, attempt: number): ControlPlaneError {
   return new ControlPlaneError(
     "stale-attempt",
     `attempt ${attempt} of task ${taskId} is over: its lease ran out or it was given back. Nothing more is taken from it; end it`,

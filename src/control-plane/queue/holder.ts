@@ -1,4 +1,4 @@
-import { staleAttempt, taskIsOver } from "../auth/tokens.ts";
+import { notHeld, taskIsOver } from "../auth/tokens.ts";
 import { isTaskEnd } from "../pipelines/status.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
@@ -11,11 +11,10 @@ export function isSameHolder(now: Row<"task"> | undefined, then: Row<"task">): n
 
 /**
  * Whoever writes something down for an attempt asks this in the transaction that writes it: what began before the task was taken away may end after.
- * Throws ControlPlaneError: `stale-attempt`, or `unauthorized` when the task has ended.
+ * Throws ControlPlaneError: `stale-attempt`, `adopted`, or `unauthorized` when the task has ended.
  */
 export async function expectHolder(unit: Unit, then: Row<"task">): Promise<void> {
   const now = await lockTask(unit, then);
-  if (!isSameHolder(now, then) || now.fenced === 1 || now.status === "queued")
-    throw staleAttempt(then.id, then.attempt);
+  if (!isSameHolder(now, then) || now.fenced === 1 || now.status === "queued") throw notHeld(now, then);
   if (isTaskEnd(now.status)) throw taskIsOver(then.id);
 }

@@ -1,9 +1,10 @@
 import type { Readable } from "node:stream";
 import { type Lane, type Output, spinUpStep } from "../../protocol/records.ts";
-import { notHeld } from "../auth/tokens.ts";
+import { notHeld, taskIsOver } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import { ControlPlaneError } from "../errors.ts";
 import { applyEvent } from "../pipelines/apply.ts";
+import { isTaskEnd } from "../pipelines/status.ts";
 import { isSameHolder } from "../queue/holder.ts";
 import { appendEvents, closeOpenSteps, type NewEvent, type OutputPiece } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
@@ -23,7 +24,8 @@ export interface Ingest {
 
 /**
  * Stores records, and answers up to which number the lane is stored then. Numbers that are stored already are ignored.
- * Throws ControlPlaneError: `gap` (with `acked`) when records are missing before these, `bad-request`, `too-large`, `stale-attempt`.
+ * Throws ControlPlaneError: `gap` (with `acked`) when records are missing before these, `bad-request`, `too-large`, `stale-attempt`,
+ * `unauthorized` when the task agent has said its last word before.
  */
 export async function ingestRecords(context: Context, { task, lane, body }: Ingest): Promise<{ acked: number }> {
   const key = { taskId: task.id, attempt: task.attempt, lane };
@@ -37,6 +39,8 @@ export async function ingestRecords(context: Context, { task, lane, body }: Inge
     const fresh = received.filter(({ seq }) => seq > acked);
     const last = fresh.at(-1);
     if (!last) return { acked };
+    // The launch agent may still have to say that its part is done; the task agent's last word was its last.
+    if (lane === "task" && isTaskEnd(now.status)) throw taskIsOver(task.id);
     if (fresh[0]?.seq !== acked + 1) throw gap(acked, fresh[0]?.seq);
     await store(context, unit, { task: now, lane, fresh });
     await setAcked(unit.db, key, last.seq);

@@ -133,6 +133,17 @@ describe("records", () => {
     expect(await held.sendFrom(3, [{ type: "task-ended", status: "failed", atMs: 3 }])).toMatchObject({ status: 200 });
   });
 
+  test("that are new are refused after the task agent's last word", async () => {
+    await using plane = await temporaryControlPlane();
+    const held = await heldTask(plane);
+    await held.finish("success", "all there is\n");
+
+    const answer = await held.sendFrom(5, [piece(100, 13, "and more\n")]);
+
+    expect(answer).toMatchObject({ status: 401, json: { code: "unauthorized" } });
+    expect((await outputOf(plane, held.task.id)).toString()).toBe("all there is\n");
+  });
+
   const bad: [string, Buffer, string, number][] = [
     ["garbage", randomBytes(100).fill(0xff, 0, 4), "frame", 400],
     ["half a frame", encodeFrame({ type: "record", seq: 1, record: started(100) }).subarray(0, 20), "cut off", 400],

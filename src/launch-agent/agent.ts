@@ -13,7 +13,7 @@ import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Succession } from "./ledger/succession.ts";
 import { errorFacts } from "./log.ts";
-import { type Modes, untilIdleFor } from "./modes.ts";
+import { boundDraining, boundedClaim, endWhenIdle, isRefusedForGood, type Modes } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
 import type { Policy } from "./policy/policy.ts";
 import { waitingBytes } from "./pool/pool.ts";
@@ -65,6 +65,7 @@ export interface AgentStatus {
   /** Those that are known by name. */
   classes: string[];
   pool: { containers: number; waiting: number; bytes: number };
+  sandboxes: { ready: number };
   /** Undefined where nobody looks after it. */
   disk: DiskState | undefined;
 }
@@ -76,7 +77,6 @@ const defaultClaimWaitMs = 30_000;
 const apiTimeoutMs = 30_000;
 const sweepMs = 60_000;
 const firstSweepMs = 10_000;
-const defaultPatience = { refusedAtStartMs: 60_000, refusedLaterMs: 600_000 };
 
 type EventWithoutTime = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, "atMs"> : never) : never;
 
@@ -164,12 +164,17 @@ class Agent {
       capacity: this.#options.capacity,
       classes: this.#tokens?.classes ?? [],
       pool: { containers: pool?.size ?? 0, waiting: pool?.waiting ?? 0, bytes: (pool?.size ?? 0) * waitingBytes },
+      sandboxes: { ready: this.#laid?.ground.sandboxes.ready ?? 0 },
       disk: this.#laid?.ground.disk?.state,
     };
   }
 
   async stop(reason: string): Promise<void> {
     this.#ending = "stopped";
+    await this.#cancelAll(reason);
+  }
+
+  async #cancelAll(reason: string): Promise<void> {
     const hurry = this.#stopReason !== undefined;
     this.#stopReason ??= reason;
     if (hurry) this.#laid?.hurrying.abort(new Error(reason));
@@ -239,52 +244,35 @@ class Agent {
   #onAnswer(answer: ClaimAnswer): void {
     this.#connection.take(answer);
     if (answer.result !== "reached") this.#emit({ type: "claim", result: answer.result });
-    const { refusedAtStartMs, refusedLaterMs } = { ...defaultPatience, ...this.#options.modes };
-    const patienceMs = this.#connection.everReached ? refusedLaterMs : refusedAtStartMs;
-    if (!this.#tokens || this.#connection.refusedMs < patienceMs) return;
+    // Whoever gives one token only, and no class, knows better.
+    if (!this.#tokens || !isRefusedForGood(this.#connection, this.#modes)) return;
     this.#options.log.error({}, "the control plane keeps refusing all tokens: ending");
     void this.drain("refused");
   }
 
-  /** Never rejects. */
+  get #modes(): Modes {
+    return this.#options.modes ?? {};
+  }
+
   async #endWhenIdle(): Promise<void> {
-    const { modes, clock, log } = this.#options;
-    if (modes?.idleTimeoutMs === undefined) return;
-    const busy = () => this.#runs.size > 0;
-    const lastBusyMs = () => this.#lastBusyMs;
-    try {
-      await untilIdleFor(modes.idleTimeoutMs, { clock, busy, lastBusyMs, signal: this.#draining.signal });
-    } catch {
-      return;
-    }
-    log.info({ idleTimeoutMs: modes.idleTimeoutMs }, "no task for as long as it may be idle: ending");
-    void this.drain("done");
+    await endWhenIdle(
+      { ...this.#options, modes: this.#modes },
+      {
+        busy: () => this.#runs.size > 0,
+        lastBusyMs: () => this.#lastBusyMs,
+        end: () => void this.drain("done"),
+        signal: this.#draining.signal,
+      },
+    );
   }
 
-  /** Never rejects. */
   async #boundDraining(): Promise<void> {
-    const { modes, clock, log } = this.#options;
-    if (modes?.maxRunTimeMs === undefined) return;
-    try {
-      await clock.sleep(modes.maxRunTimeMs, this.#closing.signal);
-    } catch {
-      return;
-    }
-    log.warn({ maxRunTimeMs: modes.maxRunTimeMs }, "draining takes longer than a task may: cancelling what runs");
-    const ending = this.#ending;
-    void this.stop("the launch agent drained for longer than a task may run");
-    this.#ending = ending;
-  }
-
-  /** As the operator bounds it here. */
-  #bounded(claim: Claim): Claim {
-    const { work } = claim.task;
-    const maxRunTimeMs = Math.min(work.maxRunTimeMs, this.#options.modes?.maxRunTimeMs ?? work.maxRunTimeMs);
-    return { ...claim, task: { ...claim.task, work: { ...work, maxRunTimeMs } } };
+    const cancel = () => void this.#cancelAll("the launch agent drained for longer than a task may run");
+    await boundDraining({ ...this.#options, modes: this.#modes }, { cancel, signal: this.#closing.signal });
   }
 
   #run(claimed: Claim, context: TaskContext): void {
-    const claim = this.#bounded(claimed);
+    const claim = boundedClaim(claimed, this.#modes);
     const { task } = claim;
     context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
     context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
@@ -310,7 +298,7 @@ class Agent {
       context.pool.lookAfter();
     });
     this.#runs.set(run, done);
-    if (this.#options.modes?.singleTask) void this.drain("done");
+    if (this.#modes.singleTask) void this.drain("done");
     // Claimed in the moment in which it was stopped.
     if (this.#stopReason !== undefined) run.cancel(this.#stopReason, { hurry: false });
   }

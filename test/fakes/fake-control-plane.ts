@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
-import { agentApi, cacheKeyHeader, type ImagePin } from "../../src/protocol/agent-api.ts";
+import { agentApi, ClaimRequest, cacheKeyHeader, type ImagePin } from "../../src/protocol/agent-api.ts";
 import { FrameDecoder } from "../../src/protocol/frames.ts";
 import { type Lane, type RecordBody, RecordFrame } from "../../src/protocol/records.ts";
 import type { Task } from "../../src/protocol/task.ts";
@@ -41,7 +41,7 @@ export class FakeControlPlane {
   readonly classes = new Map([[this.classToken, "ns/class"]]);
   readonly tasks = new Map<string, FakeTask>();
   readonly blobs = new Map<string, Buffer>();
-  readonly claims: { claimId: string; name: string }[] = [];
+  readonly claims: { claimId: string; name: string; tokens: string[] }[] = [];
   readonly calls: string[] = [];
   /** By pipeline and name. */
   readonly pins = new Map<string, string>();
@@ -65,8 +65,8 @@ export class FakeControlPlane {
     });
   }
 
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+  async listen(port = 0): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(port, "127.0.0.1", resolve));
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
@@ -142,16 +142,13 @@ export class FakeControlPlane {
 
   async #claim(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.classes.has(bearer(request))) return refuse(response, 401, "unauthorized");
-    const { claim_id, name, wait_ms, session } = JSON.parse((await read(request)).toString()) as {
-      claim_id: string;
-      name: string;
-      wait_ms: number;
-      session?: string;
-    };
-    this.claims.push({ claimId: claim_id, name });
+    const { claim_id, name, wait_ms, more_tokens, session } = ClaimRequest.parse(
+      JSON.parse((await read(request)).toString()),
+    );
+    this.claims.push({ claimId: claim_id ?? "", name, tokens: [bearer(request), ...(more_tokens ?? [])] });
     this.#notify();
     const endsAt = Date.now() + wait_ms;
-    let task = this.#handedOut.get(claim_id) ?? this.#queue.shift();
+    let task = this.#handedOut.get(claim_id ?? "") ?? this.#queue.shift();
     while (!task && Date.now() < endsAt && !response.destroyed) {
       await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, endsAt - Date.now()).unref())]);
       task = this.#queue.shift();
@@ -160,8 +157,8 @@ export class FakeControlPlane {
       response.writeHead(204).end();
       return;
     }
-    this.#handedOut.set(claim_id, task);
-    task.session = session;
+    if (claim_id !== undefined) this.#handedOut.set(claim_id, task);
+    if (session !== undefined) task.session = session;
     answer(response, 200, claimOf(task));
   }
 

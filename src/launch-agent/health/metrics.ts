@@ -71,7 +71,7 @@ function takers(registry: Registry): (event: AgentEvent) => void {
     else if (event.type === "ended") tasks.inc({ end: event.end });
     else if (event.type === "admitted") admission.observe(event.waitedMs / 1000);
     else if (event.type === "gate") gate.observe(event.waitedMs / 1000);
-    else if (event.type === "leaks") leaks.inc(event.count);
+    else if (event.type === "leaks-found") leaks.inc(event.count);
     else if (event.type === "output") output.inc(event.bytes);
     else if (event.type === "api-failed") apiErrors.inc({ kind: event.kind });
   };
@@ -123,6 +123,7 @@ function gauges(registry: Registry, status: MetricsOptions["status"]): void {
     ["cofferdam_pool_containers", "Containers that are kept for tasks to come.", ({ pool }) => pool.containers],
     ["cofferdam_pool_waiting", "Those that could take a task at once.", ({ pool }) => pool.waiting],
     ["cofferdam_pool_memory_bytes", "Memory that is set aside for them.", ({ pool }) => pool.bytes],
+    ["cofferdam_sandboxes_ready", "Sandboxes that are kept for tasks to come.", ({ sandboxes }) => sandboxes.ready],
     [
       "cofferdam_control_plane_reached",
       "1: it answered last time.",

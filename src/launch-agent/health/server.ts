@@ -11,7 +11,8 @@ export interface HealthOptions {
 }
 
 export interface HealthServer {
-  port: number;
+  /** As it listens: `0.0.0.0:7623`. */
+  address: string;
   close(): Promise<void>;
 }
 
@@ -43,7 +44,7 @@ export async function serveHealth(options: HealthOptions): Promise<HealthServer>
   // It is no reason to stay.
   server.unref();
   return {
-    port: (server.address() as AddressInfo).port,
+    address: `${host === "" ? "0.0.0.0" : host}:${(server.address() as AddressInfo).port}`,
     close: async () => {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));

@@ -31,8 +31,6 @@ export type AgentEvent =
   | { type: "admitted"; taskId: string; waitedMs: number; atMs: number }
   /** How long a start of a container waited for its turn. */
   | { type: "gate"; waitedMs: number; atMs: number }
-  /** Objects of dead agents that were found on the engine. */
-  | { type: "leaks"; count: number; atMs: number }
   /** Bytes of a task's records that the control plane has stored. */
   | { type: "output"; bytes: number; atMs: number }
   /** A call to the control plane that did not work: `no-answer`, or the status in words of `4xx`. */

@@ -32,9 +32,9 @@ async function tryWhileAway(
       await sandboxes.prove(Network.parse({}));
       return;
     } catch (error) {
-      const { cause } = error as Error;
-      if (!isEngineError(cause, "unreachable") || clock.monotonic() > giveUpAt) throw error;
-      presence.lost(cause);
+      const isAway = isEngineError(error, "unreachable") || isEngineError((error as Error).cause, "unreachable");
+      if (!isAway || clock.monotonic() > giveUpAt) throw error;
+      presence.lost(error);
       await clock.sleep(limits.engineRestMs, signal);
       await presence.back(signal);
     }

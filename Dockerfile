@@ -88,7 +88,6 @@ LABEL org.opencontainers.image.title="Cofferdam control plane" \
       org.opencontainers.image.licenses="Apache-2.0" \
       dev.cofferdam.role="control-plane"
 USER cofferdam
-VOLUME /var/lib/cofferdam
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs", "health"]

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { builtinModules } from "node:module";
+import { join } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 
 /** What runs without node_modules. */
@@ -48,6 +49,9 @@ async function make(bundle: Bundle): Promise<void> {
     const input = Object.keys(metafile.inputs).find((path) => path.includes(`node_modules/${name}/`));
     if (input) throw new Error(`${place} contains ${input}: ${reason}`);
   }
+  // What an earlier build of other sources left would go into images.
+  if ("directory" in bundle.output)
+    for (const file of readdirSync(place)) if (!(join(place, file) in metafile.outputs)) rmSync(join(place, file));
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   console.log(`${place} ${Math.ceil(bytes / 1024)} KiB`);
 }

@@ -7,7 +7,7 @@ for part in say apt images; do
   . "scripts/lib-$part.sh"
 done
 
-content=$({ docker image inspect --format '{{.Id}}' "$base_image"; cat images/test/Dockerfile; } | sha256sum | cut -c 1-32)
+content=$({ docker image inspect --format '{{.Id}}' "$base_image"; cat images/test/*; } | sha256sum | cut -c 1-32)
 
 # target tag
 while read -r target tag; do
@@ -24,5 +24,6 @@ musl cofferdam/test-musl:dev
 user cofferdam/test-user:dev
 entrypoint cofferdam/test-entrypoint:dev
 no-shell cofferdam/test-no-shell:dev
+postgres cofferdam/test-postgres:dev
 network cofferdam/test-network:dev
 LIST

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from "node:net";
 import { getCACertificates } from "node:tls";
-import type { Dispatcher } from "undici";
+import { type Dispatcher, Pool, ProxyAgent } from "undici";
 
 export interface ConnectionOptions {
   baseUrl: string;
@@ -24,7 +24,6 @@ export async function specialConnection(options: ConnectionOptions): Promise<Dis
   const url = new URL(options.baseUrl);
   const proxy = proxyFor(url, options.proxies);
   if (proxy === undefined && options.ca === undefined) return undefined;
-  const { Pool, ProxyAgent } = await import("undici");
   const ca = options.ca === undefined ? {} : { ca: [...getCACertificates("default"), options.ca] };
   const common = { pipelining: 1, keepAliveTimeout: keepAliveMs };
   if (proxy === undefined) return new Pool(url.origin, { ...common, connect: { timeout: connectTimeoutMs, ...ca } });

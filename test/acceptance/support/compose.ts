@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describeAddress } from "../../../src/engine/docker/index.ts";
 import { addressUnderTest } from "../../docker/engine-under-test.ts";
@@ -46,8 +47,9 @@ export class Composed implements AsyncDisposable {
     this.#env = env;
   }
 
+  /** One of compose/, or a path. */
   static async open(file: string, env: Record<string, string> = {}): Promise<Composed> {
-    return new Composed(file, {
+    return new Composed(resolve(root, "compose", file), {
       ...(await pluginEnvironment()),
       ...(await socketEnvironment()),
       COFFERDAM_PORT: "0",
@@ -56,13 +58,12 @@ export class Composed implements AsyncDisposable {
   }
 
   async compose(...args: string[]): Promise<string> {
-    return await dockerOk(["compose", "-f", join(root, "compose", this.#file), ...args], { env: this.#env });
+    return await dockerOk(["compose", "-f", this.#file, ...args], { env: this.#env });
   }
 
   /** Runs in a service's container; resolves whatever comes of it. */
   async exec(service: string, ...command: string[]): Promise<Said> {
-    const file = join(root, "compose", this.#file);
-    return await docker(["compose", "-f", file, "exec", "-T", service, ...command], { env: this.#env });
+    return await docker(["compose", "-f", this.#file, "exec", "-T", service, ...command], { env: this.#env });
   }
 
   async containers(service: string): Promise<string[]> {
@@ -72,6 +73,11 @@ export class Composed implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.compose("down", "--volumes", "--timeout", "60");
   }
+}
+
+/** For hooks. Bounded by theirs. */
+export async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(200);
 }
 
 export function lines(text: string): string[] {

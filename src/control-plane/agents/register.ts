@@ -70,10 +70,11 @@ export class AgentRegister {
     const now = this.#clock.now();
     const isSweep = now - this.#sweptMs > sweepIntervalMs;
     if (this.#heard.size === 0 && (!isSweep || this.#sweptMs === 0)) return;
-    const contacts = this.#heard;
+    // In one order, so that processes that write at once do not wait for each other in a ring.
+    const contacts = [...this.#heard].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, contact]) => contact);
     this.#heard = new Map();
     await this.#store.transaction(async ({ db }) => {
-      for (const contact of contacts.values()) await putContact(db, contact);
+      for (const contact of contacts) await putContact(db, contact);
       if (isSweep) await deleteAgentsBefore(db, now - hiddenAfterMs);
     });
     if (isSweep) this.#sweptMs = now;

@@ -92,7 +92,7 @@ function bearer(authorization: string | undefined): string {
   return match[1];
 }
 
-function sameHash(one: string, other: string): boolean {
+export function sameHash(one: string, other: string): boolean {
   return timingSafeEqual(Buffer.from(one, "hex"), Buffer.from(other, "hex"));
 }
 

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { ControlPlaneError } from "../errors.ts";
 import type { Db } from "../store/store.ts";
 import { findUserToken } from "../store/users.ts";
-import { hashToken } from "./tokens.ts";
+import { hashToken, sameHash } from "./tokens.ts";
 
 /**
  * The name of the user who calls. CircleCI's clients send a token in three ways, all of which are taken: `Authorization: Bearer T`,
@@ -12,8 +12,10 @@ export async function authenticateUser(db: Db, headers: IncomingHttpHeaders): Pr
   const token = tokenOf(headers);
   if (token === undefined)
     throw new ControlPlaneError("unauthorized", `no token: send one as \`Circle-Token: TOKEN\`; ${where}`);
-  const user = await findUserToken(db, { hash: hashToken(token) });
-  if (!user) throw new ControlPlaneError("unauthorized", `this is no user token of this control plane; ${where}`);
+  const hash = hashToken(token);
+  const user = await findUserToken(db, { hash });
+  if (!user || !sameHash(user.hash, hash))
+    throw new ControlPlaneError("unauthorized", `this is no user token of this control plane; ${where}`);
   return user.name;
 }
 

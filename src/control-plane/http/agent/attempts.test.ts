@@ -189,11 +189,11 @@ test("a task's token is good for nothing once the task has ended, but for what w
     expect(answer).toMatchObject({ status: 401, json: { code: "unauthorized" } });
 });
 
-test("a hundred agents and one task, a hundred times: one winner each", { timeout: 120_000 }, async () => {
+test("a hundred agents and one task, ten times: one winner each", { timeout: 60_000 }, async () => {
   await using plane = await temporaryControlPlane();
   const winners: string[] = [];
 
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 10; round++) {
     const { id } = await plane.start(configOf(["build"]));
     const answers = await Promise.all(
       Array.from({ length: 100 }, (_unused, index) =>
@@ -205,7 +205,7 @@ test("a hundred agents and one task, a hundred times: one winner each", { timeou
     await held[0]?.finish();
   }
 
-  expect(winners).toEqual(Array.from({ length: 100 }, () => "true 1"));
+  expect(winners).toEqual(Array.from({ length: 10 }, () => "true 1"));
 });
 
 test("a claim whose answer was lost is answered with the same attempt, also by another control plane", async () => {

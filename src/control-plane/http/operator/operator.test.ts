@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   type OperatedControlPlane,
@@ -15,6 +16,7 @@ import {
   Triggered,
   WatchLine,
 } from "../../../protocol/operator-api.ts";
+import { openStore } from "../../store/store.ts";
 
 const config =
   "version: 2.1\njobs: {build: {machine: true, resource_class: a/b, steps: [run: 'true']}}\nworkflows: {w: {jobs: [build]}}\n";
@@ -267,6 +269,26 @@ workflows: {w: {jobs: [build: {filters: {tags: {only: /.*/}}}]}}
     expect(held?.task.work.environment).toMatchObject({ ...expected, CIRCLE_SHA1: revision, CIRCLE_USERNAME: "admin" });
     expect(held?.task.work.steps).toMatchObject([{ command: `echo 7 ${made.number} ${revision}` }]);
     expect(held?.task.pipeline).toEqual({ id: made.id, number: made.number });
+  });
+
+  test("has its scheduled workflows started later, at the commit that its branch has then", {
+    timeout: 30_000,
+  }, async () => {
+    await using plane = await operatedControlPlane({ schedules: true });
+    const token = await claimingToken(plane);
+    const { url } = await repositoryIn(plane.directory);
+    const nightly = "{triggers: [{schedule: {cron: 0 4 * * *, filters: {branches: {only: main}}}}], jobs: [build]}";
+    const text = config.replace("{w: {jobs: [build]}}", `{nightly: ${nightly}}`);
+    await ask(plane, "POST", operatorApi.pipelines, { config: text, repository: url });
+    const directory = join(plane.directory, "data");
+    const store = await openStore({ directory, clock: systemClock, onCommit: () => undefined });
+    await store.db.updateTable("schedule").set({ due_ms: Date.now() }).execute();
+
+    const held = await plane.http.claim(token, { waitMs: 20_000 });
+
+    expect(held?.task).toMatchObject({ workflow: { name: "nightly" }, pipeline: { number: 2 } });
+    expect(held?.task.work.environment).toMatchObject({ CIRCLE_BRANCH: "main" });
+    await store.close();
   });
 
   test("is not made of a config with errors, a repository that is not there, or a branch that it does not have", async () => {

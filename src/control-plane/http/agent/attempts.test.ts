@@ -173,7 +173,10 @@ test("a task's token is good for nothing once the task has ended, but for what w
   await held.sendFrom(2, end);
 
   const late = [await held.sendFrom(2, end), await held.send([started(0)], "launch")];
+  const json = { allocation: "", timestamp: 1, message: "" };
   const others = [
+    await held.sendFrom(3, [started(101)]),
+    await held.call("POST", agentApi.fail, { json }),
     await held.call("GET", agentApi.taskConfig),
     await held.call("GET", agentApi.source),
     await held.call("GET", `${agentApi.cache}?key=k`),

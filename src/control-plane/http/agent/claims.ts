@@ -70,7 +70,7 @@ export function claimRoutes(server: FastifyInstance, context: Context, waiters: 
   });
 
   server.post(agentApi.fail, async (request) => {
-    const task = await authenticateLateTask(context, request.headers.authorization);
+    const task = await authenticateTask(context.store.db, request.headers.authorization);
     const { message } = parseRequest(FailRequest, request.body, "body");
     await failTask(context, task, Buffer.from(message, "base64").toString("utf8").slice(0, maxMessageCharacters));
     return {};

@@ -6,7 +6,7 @@
 
 run=/run/$engine_name
 socket=$run/docker.sock
-test_images="debian:bookworm-slim busybox:latest cofferdam/test-musl:dev cofferdam/test-user:dev
+test_images="debian:bookworm-slim busybox:latest cofferdam/test-network:dev cofferdam/test-musl:dev cofferdam/test-user:dev
   cofferdam/test-entrypoint:dev cofferdam/test-no-shell:dev cofferdam/task-agent:dev"
 
 answers() {
@@ -28,10 +28,11 @@ make_namespace() {
   nsenter --net="/run/netns/$engine_name" ip link set lo up
 }
 
+# In the namespace, too: newer engines give containers on the network of the host that of containerd.
 start_containerd() {
   printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$run/containerd.toml"
   rm -f "$run/containerd.sock"
-  setsid containerd --config "$run/containerd.toml" --root "$home/containerd" --state "$run/containerd" \
+  setsid nsenter --net="/run/netns/$engine_name" containerd --config "$run/containerd.toml" --root "$home/containerd" --state "$run/containerd" \
     --address "$run/containerd.sock" >>"$home/containerd.log" 2>&1 </dev/null &
   echo $! >"$run/containerd.pid"
   wait_for test -S "$run/containerd.sock" || die "containerd did not start. See $home/containerd.log."

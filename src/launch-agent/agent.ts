@@ -17,6 +17,7 @@ import { boundDraining, boundedClaim, endWhenIdle, isRefusedForGood, type Modes 
 import { label, type Role } from "./plan/labels.ts";
 import type { Policy } from "./policy/policy.ts";
 import { waitingBytes } from "./pool/pool.ts";
+import { noSandboxes, type SandboxesState } from "./sandbox/options.ts";
 import { proveSandboxes } from "./sandbox/prove.ts";
 import type { Adoptable } from "./task/adoptable.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
@@ -65,7 +66,8 @@ export interface AgentStatus {
   /** Those that are known by name. */
   classes: string[];
   pool: { containers: number; waiting: number; bytes: number };
-  sandboxes: { ready: number };
+  /** Those that wait for tasks, and those that tasks have. */
+  sandboxes: SandboxesState;
   /** Undefined where nobody looks after it. */
   disk: DiskState | undefined;
 }
@@ -164,7 +166,7 @@ class Agent {
       capacity: this.#options.capacity,
       classes: this.#tokens?.classes ?? [],
       pool: { containers: pool?.size ?? 0, waiting: pool?.waiting ?? 0, bytes: (pool?.size ?? 0) * waitingBytes },
-      sandboxes: { ready: this.#laid?.ground.sandboxes.ready ?? 0 },
+      sandboxes: this.#laid?.ground.sandboxes.state ?? noSandboxes,
       disk: this.#laid?.ground.disk?.state,
     };
   }
@@ -193,7 +195,9 @@ class Agent {
       const { pool, sandboxes } = context;
       await proveSandboxes(context, this.#draining.signal);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
-      const kept = Promise.all([pool.keep(keeping), sandboxes.keep(keeping), context.disk?.keep(keeping.signal)]);
+      // Rules follow their names and the host as long as a task runs.
+      const ruled = sandboxes.keep({ ...keeping, signal: this.#closing.signal });
+      const kept = Promise.all([pool.keep(keeping), ruled, context.disk?.keep(keeping.signal)]);
       const idle = this.#endWhenIdle();
       await this.#claim(context);
       await idle;

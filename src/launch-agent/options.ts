@@ -6,7 +6,7 @@ import { diskProbe } from "./disk/space.ts";
 import type { Modes } from "./modes.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { PoolOptions } from "./pool/pool.ts";
-import type { SandboxOptions } from "./sandbox/sandboxes.ts";
+import type { SandboxOptions } from "./sandbox/options.ts";
 
 const gibibyte = 1024 ** 3;
 

@@ -7,7 +7,7 @@ import { openSite } from "../../src/cli/exec/site.ts";
 import { compileConfig } from "../../src/config/index.ts";
 import type { AgentEvent } from "../../src/launch-agent/index.ts";
 import type { PoolOptions } from "../../src/launch-agent/pool/pool.ts";
-import type { SandboxOptions } from "../../src/launch-agent/sandbox/sandboxes.ts";
+import type { SandboxOptions } from "../../src/launch-agent/sandbox/options.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { firstTaskStep } from "../../src/protocol/records.ts";
 

@@ -183,6 +183,15 @@ test("a task has no IPv6 but its own loopback", async () => {
   expect(lines(task).filter((line) => line.includes("eth"))).toEqual([]);
 });
 
+test("an engine on which no subnet is left says so, and what to do", async () => {
+  await run("true");
+  const network = { name: `cofferdam-test-${randomUUID()}`, labels: {}, subnets: ["198.19.0.0/16"] };
+
+  await expect(engine.ensureNetwork(network, never)).rejects.toThrow(
+    /no subnet is left for network .*Remove networks that nobody uses/,
+  );
+});
+
 test("names are resolved", async () => {
   await run("true");
   const [sandbox] = await engine.list({ "dev.cofferdam.agent": name, "dev.cofferdam.role": "sandbox" }, never);

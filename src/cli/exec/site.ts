@@ -8,7 +8,7 @@ import { type GroundOptions, type LaidGround, layGround } from "../../launch-age
 import type { Log } from "../../launch-agent/log.ts";
 import { label } from "../../launch-agent/plan/labels.ts";
 import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
-import type { SandboxOptions } from "../../launch-agent/sandbox/sandboxes.ts";
+import type { SandboxOptions } from "../../launch-agent/sandbox/options.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
 import { findEngine } from "./find-engine.ts";

@@ -16,7 +16,7 @@ const status: AgentStatus = {
   capacity: { tasks: 4, memoryBytes: 1024, cpus: 3 },
   classes: ["ns/class"],
   pool: { containers: 3, waiting: 1, bytes: 192 },
-  sandboxes: { ready: 5 },
+  sandboxes: { ready: 5, used: 2, bytes: 7 },
   disk: undefined,
 };
 

@@ -122,6 +122,12 @@ function gauges(registry: Registry, status: MetricsOptions["status"]): void {
     ["cofferdam_capacity_cpus", "Cores for all tasks together.", ({ capacity }) => capacity.cpus],
     ["cofferdam_pool_containers", "Containers that are kept for tasks to come.", ({ pool }) => pool.containers],
     ["cofferdam_pool_waiting", "Those that could take a task at once.", ({ pool }) => pool.waiting],
+    [
+      "cofferdam_sandboxes_used",
+      "Sandboxes that tasks, or containers that wait, have.",
+      ({ sandboxes }) => sandboxes.used,
+    ],
+    ["cofferdam_sandboxes_memory_bytes", "Memory that sandboxes may take.", ({ sandboxes }) => sandboxes.bytes],
     ["cofferdam_pool_memory_bytes", "Memory that is set aside for them.", ({ pool }) => pool.bytes],
     ["cofferdam_sandboxes_ready", "Sandboxes that are kept for tasks to come.", ({ sandboxes }) => sandboxes.ready],
     [

@@ -6,8 +6,9 @@ import { systemClock } from "../../lib/clock.ts";
 import { Network } from "../../protocol/task.ts";
 import { type LaidGround, layGround } from "../ground.ts";
 import type { SandboxNeed } from "./need.ts";
+import type { SandboxOptions } from "./options.ts";
 import type { Sandbox } from "./sandbox.ts";
-import type { Sandboxes, SandboxOptions } from "./sandboxes.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 
 const never = new AbortController().signal;
 const taskAgentImage = "cofferdam/task-agent";

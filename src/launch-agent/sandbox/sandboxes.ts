@@ -4,41 +4,10 @@ import { isProblem } from "../plan/problem.ts";
 import type { Ground } from "../task/ground.ts";
 import { orAbort } from "../task/or-abort.ts";
 import type { SandboxNeed } from "./need.ts";
+import type { SandboxesState, SandboxMode, SandboxOptions } from "./options.ts";
 import { RuleSource } from "./rule-source.ts";
 import type { Rules } from "./rules.ts";
 import { Sandbox, sandboxBytes } from "./sandbox.ts";
-
-/**
- * `required`: a task that may reach out runs in a sandbox, or not here. `preferred`: where none can be had, it runs on the engine's
- * default bridge, which is said in its log; not where its class has rules. `off`: always on the default bridge, the same.
- */
-export type SandboxMode = "required" | "preferred" | "off";
-
-export interface SandboxOptions {
-  mode: SandboxMode;
-  /** How many are kept ready, all needs together. */
-  ready: number;
-  /** What has lived this long is given to nobody any more. */
-  maxAgeMs: number;
-  /** A need that no task has had in this time is given up. */
-  forgetMs: number;
-  /** How often it is looked whether the rules are still those that are wanted. */
-  checkMs: number;
-  /** The same, while nothing runs. */
-  restMs: number;
-  /** Between a start and the next refill, so that the task has the machine for itself first. */
-  pauseMs: number;
-}
-
-export const defaultSandboxes: SandboxOptions = {
-  mode: "off",
-  ready: 2,
-  maxAgeMs: 60 * 60_000,
-  forgetMs: 10 * 60_000,
-  checkMs: 60_000,
-  restMs: 10 * 60_000,
-  pauseMs: 100,
-};
 
 /** Beyond what any task may take. */
 const lifeMs = 25 * 3_600_000;
@@ -110,6 +79,10 @@ export class Sandboxes {
 
   get used(): number {
     return this.#used.size;
+  }
+
+  get state(): SandboxesState {
+    return { ready: this.ready, used: this.used, bytes: (this.ready + this.used) * sandboxBytes };
   }
 
   /** Whether the container of this name is in our hands. */

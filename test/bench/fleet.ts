@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { compileConfig } from "../../src/config/index.ts";
 import { type ControlPlane, openControlPlane } from "../../src/control-plane/index.ts";
 import { describeAddress } from "../../src/engine/docker/index.ts";
@@ -13,7 +14,7 @@ import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check
 
 const queue = "bench/fleet";
 const mebibyte = 1024 ** 2;
-const main = join(import.meta.dirname, "..", "..", "src", "launch-agent", "main.ts");
+const root = join(import.meta.dirname, "..", "..");
 /** A run that takes longer hangs. */
 const hangMs = 900_000;
 const stopMs = 60_000;
@@ -47,7 +48,8 @@ export async function openFleet(agents: number): Promise<Fleet> {
   await controlPlane.putResourceClass({ name: queue });
   const token = (await controlPlane.createToken(queue, "bench")).reveal();
   const engine = describeAddress(await addressUnderTest());
-  const processes = Array.from({ length: agents }, (_, index) => startAgent({ url, token, engine, index }));
+  const command = await agentCommand();
+  const processes = Array.from({ length: agents }, (_, index) => startAgent({ command, url, token, engine, index }));
   return {
     run: async (config) => await runTasks(controlPlane, config),
     agentBytes: async () => await residentBytes(processes[0]?.pid),
@@ -68,8 +70,26 @@ const settings = ClassSettings.parse({
   limits: { memoryBytes: 256 * mebibyte, cpus: 1, pids: 256, openFiles: 4096, workspaceBytes: 256 * mebibyte },
 });
 
-function startAgent(options: { url: string; token: string; engine: string; index: number }): ChildProcess {
-  return spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main], {
+/** As its image starts it: the bundle, with the options of the entry point. */
+async function agentCommand(): Promise<string[]> {
+  await promisify(execFile)(process.execPath, ["scripts/build.ts", "launch-agent"], { cwd: root });
+  const dockerfile = await readFile(join(root, "Dockerfile"), "utf8");
+  const entry = /^ENTRYPOINT (\[.*launch-agent\/main\.mjs"\])$/m.exec(dockerfile)?.[1];
+  if (entry === undefined) throw new Error("the Dockerfile has no entry point of the launch agent");
+  const [, ...args] = JSON.parse(entry) as string[];
+  return [...args.slice(0, -1), join(root, "dist", "launch-agent", "main.mjs")];
+}
+
+interface AgentOptions {
+  command: string[];
+  url: string;
+  token: string;
+  engine: string;
+  index: number;
+}
+
+function startAgent(options: AgentOptions): ChildProcess {
+  return spawn(process.execPath, options.command, {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       PATH: process.env["PATH"],

@@ -27,6 +27,7 @@ const parts: Part[] = [
   },
   { name: "acceptance tests", vitest: ["--project", "acceptance"] },
 ];
+const faults = "faults, a round of npm run test:faults";
 
 interface Counts {
   passed: number;
@@ -43,6 +44,7 @@ try {
   else {
     await runChecks();
     for (const part of parts) await runPart(part);
+    await runFaults();
   }
 } finally {
   await rm(reports, { recursive: true, force: true });
@@ -74,6 +76,24 @@ async function runPart({ name, vitest, onSecondEngine = false }: Part): Promise<
   } finally {
     if (onSecondEngine) await run(["sh", "scripts/setup-engine-26.sh", "stop"], {});
   }
+}
+
+/** They kill an engine of their own, with the machine's own dockerd. */
+async function runFaults(): Promise<void> {
+  const began = performance.now();
+  process.stdout.write(`\n── ${faults}\n`);
+  if (process.getuid?.() !== 0 || !existsSync("/usr/sbin/dockerd")) {
+    lines.push(`NOT RUN: ${faults}: only root can start an engine to kill, and Docker has to be installed`);
+    return;
+  }
+  const report = join(reports, "faults.json");
+  await run(["node", "scripts/test-faults.ts", "--json", report], {});
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const results = existsSync(report)
+    ? (JSON.parse(await readFile(report, "utf8")) as { results: { ok: boolean }[] }).results
+    : [{ ok: false }];
+  const passed = results.filter(({ ok }) => ok).length;
+  count(`${faults} (${seconds} s)`, { passed, failed: results.length - passed, skipped: 0 });
 }
 
 /** A run that counted no failure and failed all the same (an unhandled error, a file that does not load) has failed. */

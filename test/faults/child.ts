@@ -57,7 +57,7 @@ export class Child {
   }
 
   /** The first match in what it says. Throws when it ends, or the time is up, without one. */
-  async says(pattern: RegExp, withinMs = 30_000): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, withinMs = 60_000): Promise<RegExpExecArray> {
     return await until(`a process says ${String(pattern)}`, withinMs, () => {
       const match = pattern.exec(this.#said);
       if (!match && this.#ended) throw new Error(`ended without ${String(pattern)}: ${this.#said.slice(-2_000)}`);

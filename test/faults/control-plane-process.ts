@@ -107,7 +107,7 @@ export class ControlPlaneProcess {
     withinMs?: number;
     holds: (events: Seen[]) => boolean;
   }): Promise<Seen[]> {
-    return await until(options.what, options.withinMs ?? 60_000, async () => {
+    return await until(options.what, options.withinMs ?? 120_000, async () => {
       try {
         const events = await this.call("events", { pipeline: options.pipeline });
         return options.holds(events) ? events : undefined;

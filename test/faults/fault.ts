@@ -7,8 +7,6 @@ export interface Fault {
   what: string;
   /** It does harm to the engine itself: nothing else runs on it meanwhile. */
   alone?: boolean;
-  /** Default: two minutes. */
-  withinMs?: number;
   /** Throws what is wrong; returns evidence, in words. */
   run(world: World): Promise<string>;
 }

@@ -163,7 +163,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Waits until what has happened is as wanted. */
-  async until(running: Running, what: string, holds: (events: Seen[]) => boolean, withinMs = 60_000): Promise<Seen[]> {
+  async until(running: Running, what: string, holds: (events: Seen[]) => boolean, withinMs = 120_000): Promise<Seen[]> {
     return await this.plane.until({ pipeline: running.pipeline, what, withinMs, holds });
   }
 
@@ -174,7 +174,7 @@ export class World implements AsyncDisposable {
     );
   }
 
-  async ended(running: Running, withinMs = 90_000): Promise<Seen[]> {
+  async ended(running: Running, withinMs = 180_000): Promise<Seen[]> {
     const holds = (events: Seen[]): boolean => events.some(({ type }) => type === "pipeline-ended");
     return await this.until(running, "the pipeline has ended", holds, withinMs);
   }

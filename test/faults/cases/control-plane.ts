@@ -50,7 +50,8 @@ async function killAgainAndAgain(world: World, times: number): Promise<string> {
   await world.begin();
   await world.startAgent({ tasks: 3 });
   const jobs = Array.from({ length: 3 }, () => gushing({ bursts: 40, lines: 2_000, everyMs: 200 }));
-  for (const job of jobs) await world.start(job);
+  const running = await Promise.all(jobs.map((job) => world.start(job)));
+  for (const one of running) await world.untilOutput(one);
   for (let count = 0; count < times; count++) {
     await sleep(200 + world.random() * 1_500);
     await world.plane.kill();

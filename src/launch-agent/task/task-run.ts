@@ -65,6 +65,22 @@ export class TaskRun {
   async run(admitted: Promise<void>): Promise<void> {
     const lease = new AbortController();
     const heartbeat = this.#keepLease(lease.signal);
+    const starting = this.#startOnceAdmitted(admitted);
+    const end = await this.#end.promise;
+    // Who cancelled what had not begun need not wait until the engine is done with a container that nobody wants any more.
+    if (end.kind !== "ended" || this.#parts.link.begun) await starting;
+    await this.#parts.containers.tellSeen(this.#parts.lane);
+    await this.#report(end);
+    this.#reported.abort();
+    lease.abort();
+    this.#abort.abort(new Error("the task is over"));
+    await starting;
+    await this.#cleanUp();
+    await Promise.allSettled([heartbeat, ...this.#background]);
+  }
+
+  /** Never rejects: what goes wrong is the end of the task. */
+  async #startOnceAdmitted(admitted: Promise<void>): Promise<void> {
     try {
       await Promise.race([admitted, this.#end.promise]);
       if (!this.#ended) await this.#start();
@@ -72,14 +88,6 @@ export class TaskRun {
       this.#finish(this.#failure(error));
     }
     this.#started.resolve();
-    const end = await this.#end.promise;
-    await this.#parts.containers.tellSeen(this.#parts.lane);
-    await this.#report(end);
-    this.#reported.abort();
-    lease.abort();
-    this.#abort.abort(new Error("the task is over"));
-    await this.#cleanUp();
-    await Promise.allSettled([heartbeat, ...this.#background]);
   }
 
   /** This agent stops: what has not begun goes back to the queue, what has is cancelled; a second time without grace. */

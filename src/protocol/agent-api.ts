@@ -67,6 +67,8 @@ export const ClaimRequest = z.object({
   version: z.string().max(100).default(""),
   /** Chosen by the agent, one a claim: a repeated one is answered with the same task. */
   claim_id: z.string().max(100).optional(),
+  /** Only what was handed out under this `claim_id` already: of an agent that stops, and whose answer may be on its way. */
+  repeat_only: z.boolean().optional(),
   /** Of the process; the one that was opened last under this name. A name without sessions is nobody else's. */
   session: SessionId.optional(),
   /** How long the server may hold the call while there is no task. */

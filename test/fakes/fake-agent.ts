@@ -53,12 +53,12 @@ export class FakeAgent implements AsyncDisposable {
   /** Undefined when there is no task. */
   async claim(
     token: string,
-    options: { name?: string; claimId?: string; waitMs?: number; session?: string } = {},
+    options: { name?: string; claimId?: string; waitMs?: number; session?: string; repeatOnly?: boolean } = {},
   ): Promise<Held | undefined> {
-    const { name = "agent", claimId, waitMs = 0, session } = options;
+    const { name = "agent", claimId, waitMs = 0, session, repeatOnly } = options;
     const answer = await this.call("POST", agentApi.claim, {
       token,
-      json: { name, wait_ms: waitMs, claim_id: claimId, session },
+      json: { name, wait_ms: waitMs, claim_id: claimId, session, repeat_only: repeatOnly },
     });
     if (answer.status === 204) return undefined;
     if (answer.status !== 200) throw new Error(`claim answered ${answer.status}: ${answer.bytes.toString("utf8")}`);

@@ -105,6 +105,7 @@ async function tryClaim(context: Context, { queues, request, authorize }: ClaimO
     const session = request.session ?? null;
     const again = await repeatedClaim(unit, queues, request);
     if (again) return await handOut(unit, again, session);
+    if (request.repeat_only) return undefined;
     const task = await takeOldestQueued(unit, queues);
     if (!task) return undefined;
     const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;

@@ -74,3 +74,36 @@ test("does not storm a control plane that holds no claims", async () => {
   expect(pauses).toEqual([1_000, 1_000]);
   expect(room.placesTaken).toBe(0);
 });
+
+test("takes a task that was handed out in the very moment in which claiming ended", async () => {
+  const draining = new AbortController();
+  const requests: { id: string | undefined; repeatOnly: boolean | undefined }[] = [];
+  const claimed: Claim[] = [];
+  const api: Pick<AgentApi, "claim"> = {
+    claim: async ({ claim_id: id, repeat_only: repeatOnly }) => {
+      requests.push({ id, repeatOnly });
+      if (repeatOnly) return claim;
+      draining.abort();
+      throw new ApiFailure("cut", { code: "no-answer" });
+    },
+  };
+
+  await claimTasks({
+    api,
+    agent: { name: "a", hostname: "h", version: "1" },
+    room: new Room({ tasks: 1, memoryBytes: 1, cpus: 1 }),
+    waitMs: 30_000,
+    onClaim: (task) => claimed.push(task),
+    clock: systemClock,
+    random: () => 1,
+    newId: () => "claim-1",
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+    signal: draining.signal,
+  });
+
+  expect(requests).toEqual([
+    { id: "claim-1", repeatOnly: undefined },
+    { id: "claim-1", repeatOnly: true },
+  ]);
+  expect(claimed).toEqual([claim]);
+});

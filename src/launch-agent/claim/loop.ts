@@ -4,6 +4,7 @@ import type { AgentApi, Claim } from "../api/client.ts";
 import { ApiFailure } from "../api/failure.ts";
 import { retryPauseMs } from "../api/retry.ts";
 import { errorFacts, type Log } from "../log.ts";
+import { settledWithin } from "../task/or-abort.ts";
 import type { Room } from "./capacity.ts";
 import { isNameTaken } from "./identity.ts";
 import type { ClaimTokens } from "./tokens.ts";
@@ -40,6 +41,8 @@ export type ClaimAnswer = { result: "reached" | "task" | "none" } | { result: "f
 const complainMs = 60_000;
 /** A server that answers at once that there is nothing is asked this often. */
 const paceMs = 1_000;
+/** Somebody waits for an agent that stops. */
+const lastAnswerMs = 2_000;
 /** Whoever has this agent's name may go at any time. */
 const takenPaceMs = 2_000;
 const firstPaceMs = 5_000;
@@ -65,10 +68,12 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
   const { agent, clock, signal, log, session } = options;
   const request = { ...agent, claim_id: options.newId(), wait_ms: options.waitMs, session };
   const complaints = new Complaints(options);
+  let asked = false;
   for (let failures = 0; !signal.aborted; failures++) {
     const askedAt = clock.monotonic();
     try {
       await options.ready?.(signal);
+      asked = true;
       const claim = await askOnce(request, options);
       complaints.end();
       options.onAnswer?.({ result: claim ? "task" : "none" });
@@ -76,13 +81,25 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
       if (!claim) await rest(options, Math.min(paceMs, options.waitMs) - (clock.monotonic() - askedAt));
       return claim;
     } catch (error) {
-      if (signal.aborted) return undefined;
+      if (signal.aborted) break;
       if (isNameTaken(error)) options.onNameTaken?.(error);
       complaints.tell(error, failures + 1);
       await onFailure(error, failures, options);
     }
   }
-  return undefined;
+  return asked ? await lastAnswer(request, options) : undefined;
+}
+
+/** The answer of a call that was cut off by the end of claiming: a task that was handed out in that moment is ours all the same. */
+async function lastAnswer(request: ClaimRequest, options: ClaimLoopOptions): Promise<Claim | undefined> {
+  const { api, tokens, clock } = options;
+  const late = new AbortController();
+  const ask = async () =>
+    await api.claim({ ...request, wait_ms: 0, repeat_only: true }, late.signal, await tokens?.usable(late.signal));
+  const asking = ask().catch(() => undefined);
+  const answered = await settledWithin(asking, lastAnswerMs, clock);
+  late.abort(new Error("the agent stops"));
+  return answered ? await asking : undefined;
 }
 
 async function askOnce(request: ClaimRequest, options: ClaimLoopOptions): Promise<Claim | undefined> {

@@ -466,3 +466,15 @@ describe("closing", () => {
     await expect(plane.agent.call("GET", "/live")).rejects.toThrow(/destroyed|ENOENT|ECONNREFUSED/);
   });
 });
+
+test("an agent that stops gets what was handed out to it already, and nothing else", async () => {
+  await using plane = await temporaryControlPlane();
+  await plane.start(configOf(["one", "two"]));
+  const first = await plane.agent.claim(plane.token, { claimId: "a" });
+
+  const repeated = await plane.agent.claim(plane.token, { claimId: "a", repeatOnly: true });
+  const other = await plane.agent.claim(plane.token, { claimId: "b", repeatOnly: true });
+
+  expect(repeated?.task).toEqual(first?.task);
+  expect(other).toBeUndefined();
+});

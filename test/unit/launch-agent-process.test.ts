@@ -104,6 +104,30 @@ test("says that the engine is too old, and exits with 3", async () => {
   expect(code).toBe(3);
 });
 
+test.each([
+  ["when it is checked", ["--check"]],
+  ["at its start", []],
+])(
+  "says that tasks are not proven to run on Podman %s",
+  async (_, args) => {
+    await using daemon = await fakeDockerDaemon((head, socket) =>
+      answerAsEngine(head, socket, "1.41", "Podman Engine"),
+    );
+    const env = { PATH: process.env["PATH"], ...settings, DOCKER_HOST: `unix://${daemon.socketPath}` };
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], { env });
+    let told = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      told += chunk.toString();
+    });
+
+    await expect
+      .poll(() => told, { timeout: 20_000 })
+      .toMatch(/tasks are not proven to run on Podman 20\.10\.0\..*attaching.*docs\/operating\.md/);
+    child.kill("SIGKILL");
+  },
+  30_000,
+);
+
 test("checks settings, engine, control plane and token without claiming anything", async () => {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -154,8 +178,21 @@ test("answers a health check with 1 where nobody serves", async () => {
   expect(code).toBe(1);
 });
 
-function answerAsEngine(head: string, socket: Parameters<typeof answer>[0], apiVersion: string): void {
-  const version = { Version: "20.10.0", ApiVersion: apiVersion, MinAPIVersion: "1.12", Arch: "amd64", Os: "linux" };
+function answerAsEngine(
+  head: string,
+  socket: Parameters<typeof answer>[0],
+  apiVersion: string,
+  component = "Engine",
+): void {
+  const Components = [{ Name: component, Version: "20.10.0" }];
+  const version = {
+    Components,
+    Version: "20.10.0",
+    ApiVersion: apiVersion,
+    MinAPIVersion: "1.12",
+    Arch: "amd64",
+    Os: "linux",
+  };
   const info = { NCPU: 2, MemTotal: 4 * 1024 ** 3, CgroupVersion: "2", Runtimes: {} };
   answer(socket, 200, head.includes("/version") ? version : info);
 }

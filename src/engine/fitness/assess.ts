@@ -1,5 +1,6 @@
 import type { HostFacts } from "./facts.ts";
 import { type Hole, holes, verdict } from "./holes.ts";
+import { unprovenEngine } from "./unproven.ts";
 
 /** One thing that was looked at. `bad`: not fit to run tasks; `warning`: runs, but weaker or slower than it could be. */
 export interface Finding {
@@ -63,13 +64,9 @@ function assessHole(hole: Hole, facts: HostFacts): Finding | undefined {
 
 function engine({ kind, version, apiVersion }: HostFacts): Finding {
   const what = `${kind} ${version}, API ${apiVersion}`;
-  if (kind === "docker") return { id: "engine", level: "ok", what };
-  return {
-    id: "engine",
-    level: "warning",
-    what: `${what}: what does not work there stands in docs/operating.md`,
-    next: "Use Docker where you need all of it.",
-  };
+  const unproven = unprovenEngine({ kind, version });
+  if (unproven === undefined) return { id: "engine", level: "ok", what };
+  return { id: "engine", level: "warning", what: `${what}: ${unproven.what}`, next: unproven.next };
 }
 
 function limits(facts: HostFacts): Finding {

@@ -64,6 +64,12 @@ test.each<[Partial<HostFacts>, Record<string, string>]>([
   expect(wrong(changes)).toEqual(expected);
 });
 
+test("says of Podman what does not work there", () => {
+  const [first] = assessHost({ ...good, kind: "podman", version: "5.2.0" }, 1_000_000);
+  expect(first?.what).toMatch(/not proven to run on Podman 5\.2\.0.*attaching.*networks.*volumes/);
+  expect(first?.next).toContain("docs/operating.md");
+});
+
 test("says what to do about everything that is wrong", () => {
   const worst = { ...good, securityOptions: [], cgroupVersion: 1 as const, storageDriver: "vfs", liveRestore: false };
   const advice = assessHost(worst, 0).filter(({ level }) => level !== "ok");

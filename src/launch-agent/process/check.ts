@@ -2,7 +2,7 @@ import { systemClock } from "../../lib/clock.ts";
 import { AgentApi } from "../api/client.ts";
 import { exitCode } from "../settings/exit-codes.ts";
 import type { Settings } from "../settings/settings.ts";
-import { addressOf, askEngine, firstToken, openEngine } from "./collaborators.ts";
+import { addressOf, askEngine, firstToken, noticesOf, openEngine } from "./collaborators.ts";
 import { Fatal } from "./fatal.ts";
 
 /** Settings, engine, control plane and tokens, without claiming anything. */
@@ -15,6 +15,7 @@ export async function check(
   world.tell(
     `engine: ${info.kind} ${info.version}, ${info.cpus} cores, ${Math.round(info.memoryBytes / 1024 ** 2)} MiB\n`,
   );
+  for (const notice of noticesOf(info)) world.tell(`launch agent: ${notice}\n`);
   const address = await addressOf(options);
   const api = new AgentApi({
     address,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { createDockerEngine, type EngineAddress, engineAddresses } from "../../engine/docker/index.ts";
 import { type Engine, type EngineInfo, isEngineError } from "../../engine/engine.ts";
+import { unprovenEngine } from "../../engine/fitness/unproven.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { specialConnection } from "../api/connection.ts";
 import type { ApiAddress } from "../api/http.ts";
@@ -62,6 +63,12 @@ export async function askEngine(engine: Engine): Promise<EngineInfo> {
     if (!isEngineError(cause)) throw cause;
     throw new Fatal(exitCode.engine, cause.message, { cause });
   }
+}
+
+/** What whoever starts the agent has to know of its engine; empty where there is nothing. */
+export function noticesOf(info: EngineInfo): string[] {
+  const unproven = unprovenEngine(info);
+  return unproven ? [`${unproven.what}. ${unproven.next}`] : [];
 }
 
 export async function addressOf(options: Options): Promise<ApiAddress> {

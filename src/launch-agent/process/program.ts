@@ -21,6 +21,7 @@ import {
   helperLabels,
   imageRulesOf,
   nameOf,
+  noticesOf,
   openEngine,
   openLog,
 } from "./collaborators.ts";
@@ -85,6 +86,7 @@ async function run(settings: Settings, world: World): Promise<number> {
   const labels = () => helperLabels({ name, session });
   const engine = watchedEngine(openEngine(options, labels), (code) => metrics.onEngineError(code));
   const engineInfo = await askEngine(engine);
+  for (const notice of noticesOf(engineInfo)) log.warn({ engine: engineInfo.kind }, notice);
   const api = { ...(await addressOf(options)), token: firstToken(settings) };
   const own = openOwnImage({ ...world, options, api, engine, engineAddress: engineAddressOf(options), log });
   await own.takePlaceOfPredecessor();

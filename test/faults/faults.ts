@@ -1,6 +1,7 @@
 import { agentFaults } from "./cases/agent.ts";
 import { claimFaults } from "./cases/claims.ts";
 import { controlPlaneFaults } from "./cases/control-plane.ts";
+import { diskFaults } from "./cases/disk.ts";
 import { engineFaults } from "./cases/engine.ts";
 import { lifecycleFaults } from "./cases/lifecycle.ts";
 import { networkFaults } from "./cases/network.ts";
@@ -12,6 +13,7 @@ export const faults: readonly Fault[] = [
   ...networkFaults,
   ...claimFaults,
   ...engineFaults,
+  ...diskFaults,
   ...agentFaults,
   ...lifecycleFaults,
 ];

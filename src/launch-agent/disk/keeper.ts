@@ -14,6 +14,8 @@ export interface DiskOptions extends CollectRules {
   highPercent: number;
   /** … until it is down to this. */
   lowPercent: number;
+  /** Between two looks, 30 s when not given; a sixth of it while no task is claimed. */
+  lookMs?: number;
   /** With less than this free no task is claimed. */
   floorBytes: number;
 }
@@ -33,9 +35,7 @@ export interface DiskKeeperOptions {
   disk: DiskOptions;
 }
 
-const lookMs = 30_000;
-/** While no task is claimed, so that work goes on soon after somebody has made room. */
-const lookWhenFullMs = 5_000;
+const defaultLookMs = 30_000;
 /** Age and budget: nobody waits for them. */
 const tidyMs = 10 * 60_000;
 /** Above the floor, so that one small file does not stop and start everything. */
@@ -78,13 +78,15 @@ export class DiskKeeper {
 
   /** Looks now and then until the signal. Never rejects. */
   async keep(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, disk } = this.#options;
+    const { lookMs = defaultLookMs } = disk;
     if (!this.#options.disk.probe)
       log.info({}, "the engine's disk cannot be seen from here: tasks are claimed without regard to it");
     while (!signal.aborted) {
       await this.look(signal);
       await this.#tidy(signal);
-      const restMs = this.#problem === undefined ? lookMs : lookWhenFullMs;
+      // Work is to go on soon after somebody has made room.
+      const restMs = this.#problem === undefined ? lookMs : lookMs / 6;
       await clock.sleep(restMs, signal).catch(() => undefined);
     }
   }

@@ -24,9 +24,9 @@ export interface TestRegistry extends AsyncDisposable {
   requests(): Promise<string[]>;
 }
 
-/** Real registries on the loopback of the engine under test, wherever that is on this machine. */
-export async function startTestRegistry(): Promise<TestRegistry> {
-  const docker = await dockerode();
+/** Real registries on the loopback of an engine, wherever that is on this machine: of the one under test when none is given. */
+export async function startTestRegistry(engine?: Docker): Promise<TestRegistry> {
+  const docker = engine ?? (await dockerode());
   const container = await startContainer(docker);
   const log = async (): Promise<string[]> => {
     const text = (await container.logs({ stdout: true, stderr: false })).toString("utf8");

@@ -80,6 +80,19 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(200);
 }
 
+/** The containers, networks and volumes that Cofferdam has on the engine under test; volumes by name, the others by id. */
+export async function leftovers(): Promise<string[]> {
+  const ours = ["--filter", "label=dev.cofferdam.role"];
+  const lists = await Promise.all([
+    dockerOk(["ps", "--all", "--quiet", "--no-trunc", ...ours]),
+    dockerOk(["network", "ls", "--quiet", "--no-trunc", ...ours]),
+    dockerOk(["network", "ls", "--quiet", "--no-trunc", "--filter", "name=cofferdam"]),
+    dockerOk(["volume", "ls", "--quiet", ...ours]),
+    dockerOk(["volume", "ls", "--quiet", "--filter", "name=cofferdam_"]),
+  ]);
+  return lists.flatMap(lines);
+}
+
 export function lines(text: string): string[] {
   return text.split("\n").filter((line) => line !== "");
 }

@@ -140,8 +140,10 @@ test("services of an adopted task are followed again, and go with it", async () 
   await start();
 
   expect(await ended(task)).toBe("success");
-  const about = task.records.filter(({ lane, record }) => lane === "launch" && "step" in record && record.step === 1);
-  expect(about.map(({ record }) => record.type)).toEqual(["step-started", "output"]);
+  const about = () =>
+    task.records.filter(({ lane, record }) => lane === "launch" && "step" in record && record.step === 1);
+  // What is told of a service may come after the end of its task.
+  await expect.poll(() => about().map(({ record }) => record.type)).toEqual(["step-started", "output"]);
   await nothingLeft();
 });
 

@@ -208,13 +208,12 @@ class Dummy implements DummyEngine {
     this.#enter("inspect", id, signal);
     const container = this.#find(id);
     if (container === undefined) return undefined;
-    const { name, labels } = container.plan;
     return {
       id: container.id,
-      name,
+      name: container.plan.name,
       running: container.phase === "running",
       phase: container.phase,
-      labels: { ...labels },
+      labels: this.#labelsOf(container),
     };
   };
 
@@ -245,10 +244,21 @@ class Dummy implements DummyEngine {
     else this.#volumes.delete(object.id);
   };
 
+  /** As engines do: the image's, and the plan's over them. */
+  #labelsOf({ plan }: DummyContainer): Record<string, string> {
+    return { ...this.#images.find(plan.image)?.labels, ...plan.labels };
+  }
+
   #objects(): OwnedObject[] {
     const containers = [...this.#containers.values()].flatMap((container): OwnedObject[] => {
-      const labels = { ...container.plan.labels };
-      const own: OwnedObject = { kind: "container", id: container.id, labels, running: container.phase === "running" };
+      const { labels } = container.plan;
+      const all = this.#labelsOf(container);
+      const own: OwnedObject = {
+        kind: "container",
+        id: container.id,
+        labels: all,
+        running: container.phase === "running",
+      };
       const workspace: OwnedObject = { kind: "volume", id: `${container.id}-workspace`, labels, running: false };
       return container.plan.workspace === undefined ? [own] : [own, workspace];
     });

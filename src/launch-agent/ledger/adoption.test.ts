@@ -29,7 +29,10 @@ beforeEach(async () => {
   begun = [];
   engine = createDummyEngine({
     program: async (process) => await talk(process, begun),
-    images: { [taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/node"]' } } },
+    images: {
+      [taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/node"]' } },
+      liar: { labels: { "dev.cofferdam.sandbox": "bystander" } },
+    },
   });
 });
 
@@ -211,6 +214,24 @@ test("a container that says it has another one's task is not believed", async ()
   expect(await ended(task)).toBe("success");
   expect(outputOf(task)).toBe(allThatIsSaid);
   await nothingLeft();
+});
+
+test("an image whose labels name somebody's container for the task's sandbox does not have it removed", async () => {
+  const signal = new AbortController().signal;
+  const limits = { memoryBytes: 1, cpus: 1, pids: 1, openFiles: 1 };
+  const plan = { name: "bystander", labels: { owner: "somebody" }, image: "dummy", environment: {}, limits } as const;
+  await engine.create({ ...plan, isolation: "standard", network: { mode: "none" }, shared: [] }, signal);
+  const images = [{ image: "liar", environment: {} }];
+  const task = controlPlane.enqueue(aTask({ container: { executor: "docker", images } }));
+  const first = await start();
+  await inTheMiddle(task);
+
+  first.die();
+  await start();
+
+  expect(await ended(task)).toBe("success");
+  await nothingLeft();
+  expect(await engine.inspect("bystander", signal)).toBeDefined();
 });
 
 describe("an engine that comes back", () => {

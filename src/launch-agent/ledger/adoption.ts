@@ -3,7 +3,7 @@ import type { Secret } from "../../lib/secret.ts";
 import type { AdoptRequest, OpenSession } from "../../protocol/agent-api.ts";
 import type { AdoptedClaim, AgentApi } from "../api/client.ts";
 import { errorFacts } from "../log.ts";
-import { label } from "../plan/labels.ts";
+import { label, type Role } from "../plan/labels.ts";
 import type { Adoptable, FoundPrimary, FoundService } from "../task/adoptable.ts";
 import type { Ground } from "../task/ground.ts";
 import { handOverSubject } from "../task/proof.ts";
@@ -90,7 +90,7 @@ async function adoptOne(
     const claim = await adoptWithAny(request, options);
     if (claim) {
       ground.log.info(facts, "task adopted from an earlier process of this agent");
-      const sandbox = primary.state.labels[label.sandbox];
+      const sandbox = sandboxOf(primary.state, states);
       const services = servicesOf(found, states);
       return { claim, primary, services, ...(sandbox === undefined ? {} : { sandbox }) };
     }
@@ -122,6 +122,13 @@ function isProven(
 ): boolean {
   const subject = handOverSubject(container, accepted);
   return tokens.some((token) => accepted.proof === api.prove(subject, token));
+}
+
+/** A container has its image's labels, too, so the word of a label alone is nobody's sandbox: what it names is removed in the end. */
+function sandboxOf(state: ContainerState, states: readonly ContainerState[]): string | undefined {
+  const isOurs = ({ name, labels }: ContainerState) =>
+    name === state.labels[label.sandbox] && labels[label.role] === ("sandbox" satisfies Role);
+  return states.find(isOurs)?.name;
 }
 
 function servicesOf({ taskId, attempt }: Found, states: readonly ContainerState[]): FoundService[] {

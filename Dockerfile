@@ -6,7 +6,8 @@
 ARG BASE=debian:bookworm-slim
 
 # The bundles and Node 24, at /built. PREBUILT=yes takes both from the context, where `npm ci` and `npm run build` made them.
-FROM ${BASE} AS built
+# On the builder's own architecture, whatever the image is for; without BuildKit, "linux" is that one.
+FROM --platform=${BUILDPLATFORM:-linux} ${BASE} AS built
 ARG PREBUILT=no
 # For networks with an npm registry of their own, and for those with a proxy that signs anew: its certificate as PEM.
 ARG NPM_CONFIG_REGISTRY=""
@@ -21,6 +22,8 @@ COPY tsconfig.json dis[t] /prebuilt/
 COPY scripts /source/scripts
 COPY src /source/src
 COPY images/built /built-by
+# Known to BuildKit alone.
+ARG TARGETARCH
 RUN /built-by/bundles.sh
 
 # Two things in one: what `machine: true` runs in, and /opt/cofferdam, which other images get as a read-only volume.

@@ -13,7 +13,8 @@ export interface CollectRules {
 export interface Usage {
   /** When a task of this agent last asked for this image; undefined: not since it started. */
   usedAtMs: (imageId: string) => number | undefined;
-  startedAtMs: number;
+  /** When this agent first saw it: other agents of the host may use what no task of this one has asked for. */
+  seenAtMs: (imageId: string) => number;
   nowMs: number;
 }
 
@@ -34,7 +35,7 @@ export function overdue(images: readonly StoredImage[], rules: CollectRules, usa
   let bytes = ours.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const budget = rules.imagesBytes ?? Number.POSITIVE_INFINITY;
   return removable(images, rules, usage).filter((image) => {
-    const isOld = usage.nowMs - (usage.usedAtMs(image.id) ?? usage.startedAtMs) > rules.imageMaxAgeMs;
+    const isOld = usage.nowMs - (usage.usedAtMs(image.id) ?? usage.seenAtMs(image.id)) > rules.imageMaxAgeMs;
     if (!isOld && bytes <= budget) return false;
     bytes -= image.sizeBytes;
     return true;

@@ -121,6 +121,24 @@ test("images over the budget or too old go though there is room", async () => {
   await watched;
 });
 
+test("what another agent of the host pulled is as old as it is here, however long this agent runs", async () => {
+  const { engine, keeper, world, present } = await stage({ imageMaxAgeMs: 2.5 * hour, lookMs: 1 }, ["theirs"]);
+  const stop = new AbortController();
+  const kept = keeper.keep(stop.signal);
+  await expect.poll(present).toEqual(["middle", "young", "foreign"]);
+  const neighbour = new ImageStore({ engine, clock: systemClock, random: () => 0, marks: true });
+  await neighbour.ensure({ reference: "theirs", signal, onProgress: () => {} });
+
+  world.nowMs += 10 * hour;
+
+  await expect.poll(present).toEqual(["foreign"]);
+  expect(await engine.image("theirs", signal)).toBeDefined();
+  world.nowMs += 10 * hour;
+  await expect.poll(async () => await engine.image("theirs", signal)).toBeUndefined();
+  stop.abort();
+  await kept;
+});
+
 test("no task is claimed below the floor, with that said, until there is room again", async () => {
   const { keeper, world, logged } = await stage();
   await keeper.mayClaim(signal);

@@ -44,7 +44,8 @@ const resumeFactor = 1.1;
 /** Keeps the engine's disk from filling up: images go before tasks have to. */
 export class DiskKeeper {
   readonly #options: DiskKeeperOptions;
-  readonly #startedAtMs: number;
+  /** By image id, by the monotonic clock. */
+  #seenAtMs: ReadonlyMap<string, number> = new Map();
   #space: DiskSpace | undefined;
   #problem: string | undefined;
   #removed = 0;
@@ -54,7 +55,6 @@ export class DiskKeeper {
 
   constructor(options: DiskKeeperOptions) {
     this.#options = options;
-    this.#startedAtMs = options.clock.monotonic();
     options.images.whenFull(async (signal) => await this.makeRoom(signal));
   }
 
@@ -128,7 +128,9 @@ export class DiskKeeper {
     if (clock.monotonic() - this.#tidiedAtMs < tidyMs) return;
     this.#tidiedAtMs = clock.monotonic();
     try {
-      for (const image of overdue(await engine.images(signal), disk, this.#usage()))
+      const stored = await engine.images(signal);
+      this.#see(stored);
+      for (const image of overdue(stored, disk, this.#usage()))
         await this.#remove(image, "it is over the age or the budget of images", signal);
     } catch (error) {
       if (!signal.aborted) log.warn(errorFacts(error), "images could not be looked through");
@@ -174,11 +176,16 @@ export class DiskKeeper {
     }
   }
 
+  #see(stored: readonly StoredImage[]): void {
+    const nowMs = this.#options.clock.monotonic();
+    this.#seenAtMs = new Map(stored.map(({ id }) => [id, this.#seenAtMs.get(id) ?? nowMs]));
+  }
+
   #usage() {
     const { images, clock } = this.#options;
     return {
       nowMs: clock.monotonic(),
-      startedAtMs: this.#startedAtMs,
+      seenAtMs: (id: string) => this.#seenAtMs.get(id) ?? clock.monotonic(),
       usedAtMs: (id: string) => images.usedAtMs(id),
     };
   }

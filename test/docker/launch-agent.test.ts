@@ -148,8 +148,9 @@ test("reaches services on localhost and by name, though there is no network", as
 
   await expect(ended(task)).resolves.toMatchObject({ status: "success" });
   expect(said(task)).toContain("from-the-service");
-  const shown = task.records.find(({ record }) => record.type === "output" && record.step === 1);
-  expect(shown?.body.toString()).toBe("serving\n");
+  const shown = () => task.records.find(({ record }) => record.type === "output" && record.step === 1);
+  // What is told of a service may come after the end of its task.
+  await expect.poll(() => shown()?.body.toString()).toBe("serving\n");
 });
 
 test("reaches a running step with a cancellation, and ends one that ignores it", async () => {

@@ -83,10 +83,13 @@ function endOf(task: FakeTask): string | undefined {
 test(`no container, and no sandbox at once, is ever had by two of ${tasks} tasks, whatever is killed meanwhile`, {
   timeout: tasks * 5_000 + 60_000,
 }, async () => {
-  const all: FakeTask[] = [];
+  const all: FakeTask[] = [enqueue()];
+  await controlPlane.until(() => all.every((task) => endOf(task) !== undefined));
+  // The next one is a hit, before anything is killed.
+  await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThan(0);
   const killing = new AbortController();
   const killer = killNowAndThen(killing.signal);
-  for (let left = tasks; left > 0; left--) {
+  for (let left = tasks - 1; left > 0; left--) {
     all.push(enqueue());
     await controlPlane.until(() => all.filter((task) => endOf(task) === undefined).length < 4);
   }
@@ -100,6 +103,11 @@ test(`no container, and no sandbox at once, is ever had by two of ${tasks} tasks
   expect(ends["success"]?.length).toBeGreaterThanOrEqual(all.length - killed);
   expect(events.filter(({ type }) => type === "hit").length).toBeGreaterThan(0);
 });
+
+async function waiting(): Promise<number> {
+  const found = await engine.list({ "dev.cofferdam.agent": name, "dev.cofferdam.role": "pool" }, never);
+  return found.filter(({ kind, running }) => kind === "container" && running).length;
+}
 
 /** Something that waits, runs or holds a network, each time. Returns how many. */
 async function killNowAndThen(signal: AbortSignal): Promise<number> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { overlap, parseIpv4 } from "../../lib/ipv4.ts";
 import { EngineError, isEngineError, type NetworkState, type SharedNetwork } from "../engine.ts";
 import { CreatedAnswer, checked, NetworkListAnswer } from "./answers.ts";
@@ -9,7 +10,8 @@ type Network = NetworkListAnswer[number];
 const icc = "com.docker.network.bridge.enable_icc";
 const mtu = "com.docker.network.driver.mtu";
 /** Others may take the same subnet at the same moment. */
-const tries = 5;
+const tries = 8;
+const pauseMs = 200;
 
 /**
  * The engine's own pools have room for some thirty networks and are every user's, so the subnet is chosen here.
@@ -25,6 +27,12 @@ export async function ensureNetwork(
     const networks = await listNetworks(client, signal);
     const found = oldestOf(networks, network.name);
     if (found) return stateOf(found, network);
+    if (left > 0 && network.subnets.every((subnet) => refused.has(subnet))) {
+      // Those that make it right now may have each of them, and are not listed yet.
+      await sleep(pauseMs, undefined, { signal });
+      refused = new Set();
+      continue;
+    }
     const subnet = freeSubnet(network, networks, refused);
     try {
       return await onlyOne(client, await createNetwork(client, { network, subnet, networks, signal }), network, signal);

@@ -90,7 +90,7 @@ describe("a launch agent started with docker run", () => {
     expect(await inspect("cofferdam-test-agent", "{{.State.ExitCode}}")).toBe("0");
     const labelled = ["--quiet", "--filter", "label=dev.cofferdam.agent"];
     expect(await dockerOk(["ps", "--all", ...labelled])).toBe("");
-    expect(await dockerOk(["volume", "ls", "--quiet", "--filter", "label=dev.cofferdam.role"])).toBe("");
+    expect(await dockerOk(["volume", "ls", "--quiet", "--filter", "label=dev.cofferdam.role=shared"])).toBe("");
   });
 
   test("is replaced while it is busy, and no task is lost", async () => {

@@ -111,6 +111,7 @@ class Agent {
   /** Ends what goes on behind the tasks: warming up, sweeping. */
   readonly #closing = new AbortController();
   #laid: LaidGround | undefined;
+  #hasCleared = false;
   #stopReason: string | undefined;
   #ending: Ending | undefined;
   #lastBusyMs: number;
@@ -205,8 +206,8 @@ class Agent {
       while (this.#runs.size > 0) await Promise.all(this.#runs.values());
       this.#closing.abort(new Error("closing"));
       await Promise.all([warmed, swept, kept, closed]);
-      // Every removal was confirmed by the engine, but for those that failed.
-      if (context.leftovers.size > 0 && !context.hurry.aborted) await this.#lastSweep();
+      // Every removal was confirmed by the engine, but for those that failed; and what an earlier process left may still stand.
+      if ((context.leftovers.size > 0 || this.#owesSweep) && !context.hurry.aborted) await this.#lastSweep();
     } catch (error) {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
@@ -361,10 +362,17 @@ class Agent {
 
   async #sweep(signal: AbortSignal): Promise<void> {
     try {
+      const mayClear = this.#succession?.mayClear === true;
       await this.#ledger.sweep(signal);
+      if (mayClear) this.#hasCleared = true;
     } catch (error) {
       if (!signal.aborted) this.#options.log.warn(errorFacts(error), "could not look for what dead agents left");
     }
+  }
+
+  /** It ends before it has once looked for all that the earlier processes of its name left. */
+  get #owesSweep(): boolean {
+    return this.#succession !== undefined && !this.#hasCleared;
   }
 
   async #lastSweep(): Promise<void> {

@@ -40,8 +40,12 @@ const withoutContainerd: Phrase = {
   code: "unreachable",
 };
 
+/** Two have made one network at the same moment: one of them gives way. */
+const twoNetworks: Phrase = { pattern: /network \S+ is ambiguous/i, code: "conflict" };
+
 const startPhrases: Phrase[] = [
   nameTaken,
+  twoNetworks,
   withoutContainerd,
   { pattern: /no space left on device|disk quota exceeded/i, code: "disk-full" },
   { pattern: /exec format error/i, code: "wrong-architecture" },

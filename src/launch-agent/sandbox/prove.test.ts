@@ -35,6 +35,10 @@ async function groundWith(failures: Error[]): Promise<LaidGround["ground"]> {
 
 test.each([
   ["by itself", away],
+  [
+    "with another agent that makes the same network",
+    new SandboxError("no sandbox can be made", { cause: new EngineError("conflict", "network is ambiguous") }),
+  ],
   ["as the reason why no sandbox can be made", new SandboxError("no sandbox can be made", { cause: away })],
 ])("an engine that is away is waited for, told %s", async (_how, failure) => {
   const failures = [failure, failure];

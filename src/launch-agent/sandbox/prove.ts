@@ -32,9 +32,12 @@ async function tryWhileAway(
       await sandboxes.prove(Network.parse({}));
       return;
     } catch (error) {
-      const isAway = isEngineError(error, "unreachable") || isEngineError((error as Error).cause, "unreachable");
-      if (!isAway || clock.monotonic() > giveUpAt) throw error;
-      presence.lost(error);
+      const { cause } = error as Error;
+      const isAway = isEngineError(error, "unreachable") || isEngineError(cause, "unreachable");
+      // Another agent makes the same network in this moment.
+      const passes = isAway || isEngineError(error, "conflict") || isEngineError(cause, "conflict");
+      if (!passes || clock.monotonic() > giveUpAt) throw error;
+      if (isAway) presence.lost(error);
       await clock.sleep(limits.engineRestMs, signal);
       await presence.back(signal);
     }

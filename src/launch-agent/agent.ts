@@ -364,7 +364,8 @@ class Agent {
     try {
       const mayClear = this.#succession?.mayClear === true;
       await this.#ledger.sweep(signal);
-      if (mayClear) this.#hasCleared = true;
+      // One that was cut off resolves, too.
+      if (mayClear && !signal.aborted) this.#hasCleared = true;
     } catch (error) {
       if (!signal.aborted) this.#options.log.warn(errorFacts(error), "could not look for what dead agents left");
     }

@@ -56,6 +56,7 @@ COPY --from=built /built/root /
 COPY --from=built /built/launch-agent /opt/cofferdam/launch-agent
 ARG VERSION=dev
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=1 \
     COFFERDAM_TASK_AGENT_IMAGE=cofferdam/task-agent:${VERSION}
 LABEL org.opencontainers.image.title="Cofferdam launch agent" \
       org.opencontainers.image.version="${VERSION}" \

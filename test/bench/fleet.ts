@@ -93,6 +93,7 @@ function startAgent(options: AgentOptions): ChildProcess {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       PATH: process.env["PATH"],
+      MALLOC_ARENA_MAX: "1",
       DOCKER_HOST: options.engine,
       CIRCLECI_RUNNER_API_URL: options.url,
       CIRCLECI_RUNNER_API_AUTH_TOKEN: options.token,

@@ -144,6 +144,8 @@ describe("an agent with a pool", () => {
 
     expect(await ended(second)).toBe("success");
     expect(said(second, 100)).toBe("done\n");
+    // The task may end before what the launch agent says of it is stored.
+    await controlPlane.until(() => said(second, 0).includes("Container"));
     expect(said(second, 0)).toMatch(/Container \S+ was waiting, handed over in \d+ ms/);
     expect([count("miss"), count("hit")]).toEqual([1, 1]);
   });
@@ -156,7 +158,6 @@ describe("an agent with a pool", () => {
 
     expect(await ended(other)).toBe("success");
     expect(count("hit")).toBe(1);
-    // The task may end before what the launch agent says of it is stored.
     await controlPlane.until(() => said(other, 0).includes("Container"));
     expect(said(other, 0)).toMatch(/Container \S+ started in/);
   });

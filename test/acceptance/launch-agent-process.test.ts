@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { RunStep, Task } from "../../src/protocol/task.ts";
+import type { Task } from "../../src/protocol/task.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask, noNetwork } from "../fakes/tasks.ts";
+import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { AgentProcess } from "./support/agent-process.ts";
 
 const mebibyte = 1024 ** 2;
@@ -31,22 +31,11 @@ function enqueue(
   command: string,
   changes: { container?: Partial<Task["container"]>; work?: Partial<Task["work"]>; job?: string } = {},
 ): FakeTask {
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const task = aTask({
     id: randomUUID(),
     container: { limits, network: noNetwork, ...changes.container },
-    work: { steps: [step], killGraceMs: 500, ...changes.work },
+    work: { steps: [aRunStep(command)], killGraceMs: 500, ...changes.work },
   });
   return controlPlane.enqueue({ ...task, job: { ...task.job, name: changes.job ?? "build" } });
 }

@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import { zstdDecompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
-import type { RunStep, Task } from "../../src/protocol/task.ts";
+import type { Task } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask, noNetwork } from "../fakes/tasks.ts";
+import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { Child } from "../faults/child.ts";
 import { addressUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
@@ -63,19 +63,8 @@ async function startProcess(env: Record<string, string> = {}): Promise<Child> {
 }
 
 function enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * 1024 ** 2 };
-  const work = { steps: [step], killGraceMs: 500 };
+  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
   const id = randomUUID();
   return controlPlane.enqueue(aTask({ id, container: { limits, network: noNetwork, ...container }, work }));
 }

@@ -4,9 +4,9 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
-import type { RunStep, Task } from "../../src/protocol/task.ts";
+import type { Task } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask, noNetwork } from "../fakes/tasks.ts";
+import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
@@ -54,19 +54,8 @@ function start(options: Partial<LaunchAgentOptions> = {}): LaunchAgent {
 }
 
 function enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
-  const work = { steps: [step], killGraceMs: 500 };
+  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
   return controlPlane.enqueue(
     aTask({ id: randomUUID(), container: { limits, network: noNetwork, ...container }, work }),
   );

@@ -4,9 +4,9 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
-import { Network, type RunStep, type Task } from "../../src/protocol/task.ts";
+import { Network, type Task } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask, noNetwork } from "../fakes/tasks.ts";
+import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 import { type NetworkWorld, openNetworkWorld, reachScript } from "./network-world.ts";
@@ -49,20 +49,9 @@ afterEach(async () => {
 });
 
 function enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const network = Network.parse({});
-  const work = { steps: [step], killGraceMs: 500 };
+  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
   return controlPlane.enqueue(aTask({ id: randomUUID(), container: { limits, network, ...container }, work }));
 }
 

@@ -5,9 +5,8 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { type AgentEvent, type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
-import type { RunStep } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask, noNetwork } from "../fakes/tasks.ts";
+import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { addressUnderTest, engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
@@ -52,21 +51,12 @@ afterEach(async () => {
 /** What a container is, as seen from inside: its own name for itself, and whether an earlier task was here. */
 function enqueue(): FakeTask {
   const command = "hostname; ls ~/project /tmp; touch ~/project/x /tmp/x";
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const images = [{ image: "debian:bookworm-slim", environment: {} }];
   const container = { limits, network: noNetwork, executor: "docker" as const, images };
-  return controlPlane.enqueue(aTask({ id: randomUUID(), container, work: { steps: [step], killGraceMs: 500 } }));
+  return controlPlane.enqueue(
+    aTask({ id: randomUUID(), container, work: { steps: [aRunStep(command)], killGraceMs: 500 } }),
+  );
 }
 
 async function ended(task: FakeTask): Promise<string | undefined> {

@@ -4,9 +4,9 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { type AgentEvent, type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { Secret } from "../../src/lib/secret.ts";
-import { Network, type RunStep } from "../../src/protocol/task.ts";
+import { Network } from "../../src/protocol/task.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aTask } from "../fakes/tasks.ts";
+import { aRunStep, aTask } from "../fakes/tasks.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
@@ -57,21 +57,12 @@ if (exec 9<>/dev/tcp/127.0.0.1/18777) 2>/dev/null; then exit 2; fi
 perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 18777, Listen => 1, ReuseAddr => 1) or exit 3; select undef, undef, undef, 0.02'`;
 
 function enqueue(): FakeTask {
-  const step: RunStep = {
-    type: "run",
-    name: "run",
-    command,
-    environment: {},
-    when: "on_success",
-    background: false,
-    noOutputTimeoutMs: 60_000,
-    maxAutoReruns: 0,
-    autoRerunDelayMs: 0,
-  };
   const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
   const images = [{ image: "debian:bookworm-slim", environment: {} }];
   const container = { limits, network: Network.parse({}), executor: "docker" as const, images };
-  return controlPlane.enqueue(aTask({ id: randomUUID(), container, work: { steps: [step], killGraceMs: 500 } }));
+  return controlPlane.enqueue(
+    aTask({ id: randomUUID(), container, work: { steps: [aRunStep(command)], killGraceMs: 500 } }),
+  );
 }
 
 /** Undefined while it goes on. One whose container was killed before it began goes back to the queue. */

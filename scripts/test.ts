@@ -2,8 +2,9 @@ import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
+import type { Result } from "../test/faults/run.ts";
 
 /**
  * `npm test`, after the setup: every static check, then every test, one kind after the other, because those on a real engine compare
@@ -41,6 +42,8 @@ interface Counts {
 const words = process.argv.slice(2);
 const reports = await mkdtemp(join(tmpdir(), "cofferdam-test-"));
 const lines: string[] = [];
+/** What failed, and why, said once more at the end: whoever reads a long log begins there. */
+const failures: string[] = [];
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 try {
   if (words.length > 0) await runPart({ name: "tests", vitest: words });
@@ -52,6 +55,7 @@ try {
 } finally {
   await rm(reports, { recursive: true, force: true });
 }
+if (failures.length > 0) process.stdout.write(`\n── what failed\n${failures.join("\n")}\n`);
 process.stdout.write(
   `\n${lines.join("\n")}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
 );
@@ -75,7 +79,7 @@ async function runPart({ name, vitest, onSecondEngine = false }: Part): Promise<
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const code = await run(["vitest", "run", ...reporters, ...vitest], env);
     const seconds = Math.round((performance.now() - began) / 1000);
-    count(`${name} (${seconds} s)`, await countsOf(report, code));
+    count(`${name} (${seconds} s)`, await countsOf(name, report, code));
   } finally {
     if (onSecondEngine) await run(["sh", "scripts/setup-engine-26.sh", "stop"], {});
   }
@@ -93,32 +97,57 @@ async function runFaults(): Promise<void> {
   const failed = results.filter(({ ok }) => !ok);
   // Four at once on a machine of two cores may run into their limits: those that did are done again, by themselves, and that is told.
   const again = failed.length > 0 ? await roundOfFaults(["--only", failed.map(({ id }) => id).join(",")]) : [];
-  const wrong = again.filter(({ ok }) => !ok).length;
+  const wrong = again.filter(({ ok }) => !ok);
+  failures.push(...wrong.map(({ id, words }) => `fault ${id}: ${words}`));
   const seconds = Math.round((performance.now() - began) / 1000);
   const name = again.length > 0 ? `${faults}, ${again.map(({ id }) => id).join(" ")} twice` : faults;
-  count(`${name} (${seconds} s)`, { passed: results.length - wrong, failed: wrong, skipped: 0 });
+  count(`${name} (${seconds} s)`, { passed: results.length - wrong.length, failed: wrong.length, skipped: 0 });
 }
 
-async function roundOfFaults(words: string[]): Promise<{ id: string; ok: boolean }[]> {
+type Fault = Pick<Result, "id" | "ok" | "words">;
+
+async function roundOfFaults(words: string[]): Promise<Fault[]> {
   const report = join(reports, `faults-${lines.length}-${words.length}.json`);
   await run(["node", "scripts/test-faults.ts", "--json", report, ...words], {});
-  if (!existsSync(report)) return [{ id: "", ok: false }];
-  return (JSON.parse(await readFile(report, "utf8")) as { results: { id: string; ok: boolean }[] }).results;
+  if (!existsSync(report)) return [{ id: "", ok: false, words: "the round wrote no report" }];
+  return (JSON.parse(await readFile(report, "utf8")) as { results: Fault[] }).results;
+}
+
+/** What is read of vitest's report in JSON. */
+interface Report {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
+  }[];
 }
 
 /** A run that counted no failure and failed all the same (an unhandled error, a file that does not load) has failed. */
-async function countsOf(report: string, code: number): Promise<Counts> {
-  if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
-  const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(await readFile(report, "utf8")) as Record<
-    string,
-    number
-  >;
-  const failed = numFailedTests ?? 0;
-  return {
-    passed: numPassedTests ?? 0,
-    failed: code !== 0 && failed === 0 ? 1 : failed,
-    skipped: numPendingTests ?? 0,
-  };
+async function countsOf(name: string, report: string, code: number): Promise<Counts> {
+  if (!existsSync(report)) {
+    failures.push(`${name}: vitest wrote no report`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(
+    await readFile(report, "utf8"),
+  ) as Report;
+  for (const { name: file, status, message, assertionResults } of testResults) {
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    for (const { fullName, failureMessages } of failed) tell(file, fullName, failureMessages.join("\n"));
+    if (status === "failed" && failed.length === 0) tell(file, "did not load, or its hooks failed", message);
+  }
+  const unseen = code !== 0 && numFailedTests === 0;
+  if (unseen && failures.length === 0) failures.push(`${name}: vitest ended with ${code}; its output says why`);
+  return { passed: numPassedTests, failed: unseen ? 1 : numFailedTests, skipped: numPendingTests };
+}
+
+function tell(file: string, test: string, message: string): void {
+  const words = message.split("\n").filter((line) => line.trim() !== "");
+  failures.push([`${relative(process.cwd(), file)}: ${test}`, ...words.slice(0, 12)].join("\n    "));
 }
 
 function count(name: string, counts: Counts): void {

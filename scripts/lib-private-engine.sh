@@ -7,7 +7,7 @@
 run=/run/$engine_name
 socket=$run/docker.sock
 test_images="debian:bookworm-slim busybox:latest cofferdam/test-network:dev cofferdam/test-musl:dev cofferdam/test-user:dev
-  cofferdam/test-entrypoint:dev cofferdam/test-no-shell:dev cofferdam/task-agent:dev"
+  cofferdam/test-entrypoint:dev cofferdam/test-no-shell:dev cofferdam/test-no-command:dev cofferdam/task-agent:dev"
 
 answers() {
   DOCKER_HOST=unix://$socket timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1

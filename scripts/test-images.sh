@@ -24,6 +24,7 @@ musl cofferdam/test-musl:dev
 user cofferdam/test-user:dev
 entrypoint cofferdam/test-entrypoint:dev
 no-shell cofferdam/test-no-shell:dev
+no-command cofferdam/test-no-command:dev
 postgres cofferdam/test-postgres:dev
 network cofferdam/test-network:dev
 LIST

@@ -272,7 +272,7 @@ describe("what cannot run", () => {
   });
 
   test("an image with no command at all is not startable", async () => {
-    const nothing = plan({ image: "cofferdam/test-user:dev", entrypoint: [], command: [] });
+    const nothing = plan({ image: "cofferdam/test-no-command:dev", entrypoint: [], command: [] });
     await expect(engine.create(nothing, never)).rejects.toMatchObject({ code: "not-startable" });
   });
 });

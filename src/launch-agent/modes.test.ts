@@ -1,62 +1,27 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FakeControlPlane, type FakeTask } from "../../test/fakes/fake-control-plane.ts";
-import { ScriptedTaskAgent } from "../../test/fakes/scripted-task-agent.ts";
+import type { FakeControlPlane } from "../../test/fakes/fake-control-plane.ts";
+import { endOf } from "../../test/fakes/fake-task.ts";
+import { obedient, type Script } from "../../test/fakes/scripted-engine.ts";
+import { ScriptedStage } from "../../test/fakes/scripted-stage.ts";
 import { aTask } from "../../test/fakes/tasks.ts";
-import { createDummyEngine } from "../engine/dummy/index.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { Secret } from "../lib/secret.ts";
-import { type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "./index.ts";
+import type { LaunchAgent, LaunchAgentOptions } from "./index.ts";
 
 const idleTimeoutMs = 77;
-const taskAgentImage = "cofferdam/task-agent";
 
+let stage: ScriptedStage;
 let controlPlane: FakeControlPlane;
-let url: string;
-let agents: LaunchAgent[];
 
 beforeEach(async () => {
-  controlPlane = new FakeControlPlane();
-  url = await controlPlane.listen();
-  agents = [];
+  stage = await new ScriptedStage().open();
+  controlPlane = stage.controlPlane;
 });
 
-afterEach(async () => {
-  for (const agent of agents) await agent.stop("the test is over");
-  await controlPlane.close();
-});
+afterEach(async () => await stage.close());
 
-type Script = (taskAgent: ScriptedTaskAgent) => Promise<void>;
-
-function start(options: Partial<LaunchAgentOptions>, script: Script = succeed): LaunchAgent {
-  const engine = createDummyEngine({
-    program: async (process) => {
-      await script(new ScriptedTaskAgent(process));
-      return 0;
-    },
-    images: { [taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/opt/cofferdam/node"]' } } },
-  });
-  const agent = startLaunchAgent({
-    api: { baseUrl: url, token: new Secret(controlPlane.classToken) },
-    engine,
-    name: "agent-1",
-    hostname: "host",
-    version: "test",
-    capacity: { tasks: 4, memoryBytes: 8 * 1024 ** 3, cpus: 8 },
-    sandboxes: { mode: "off" },
-    taskAgentImage,
-    clock: systemClock,
-    newId: () => crypto.randomUUID(),
-    random: () => 0,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
-    ...options,
-  });
-  agents.push(agent);
-  return agent;
-}
-
-async function succeed(taskAgent: ScriptedTaskAgent): Promise<void> {
-  await taskAgent.begin();
-  await taskAgent.run("said\n");
+function start(options: Partial<LaunchAgentOptions>, script: Script = obedient): LaunchAgent {
+  return stage.run(script, { options: { random: () => 0, ...options } }).agent;
 }
 
 /** A step that goes on until it is cancelled. */
@@ -67,10 +32,6 @@ function untilCancelled(begun: () => void): Script {
     await taskAgent.until(() => taskAgent.cancels.length > 0);
     await taskAgent.end("canceled");
   };
-}
-
-function endOf(task: FakeTask) {
-  return task.records.find(({ record }) => record.type === "task-ended")?.record;
 }
 
 test("ends by itself when its only token is refused for longer than a mishap lasts", async () => {

@@ -2,29 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo } from "node:net";
 import { agentApi, ClaimRequest, cacheKeyHeader, type ImagePin } from "../../src/protocol/agent-api.ts";
 import { FrameDecoder } from "../../src/protocol/frames.ts";
-import { type Lane, type RecordBody, RecordFrame } from "../../src/protocol/records.ts";
+import { type Lane, RecordFrame, type TaskEnded } from "../../src/protocol/records.ts";
 import type { Task } from "../../src/protocol/task.ts";
+import { endOf, type FakeTask, type StoredRecord } from "./fake-task.ts";
 
-export interface StoredRecord {
-  lane: Lane;
-  seq: number;
-  record: RecordBody;
-  body: Buffer;
-}
-
-export interface FakeTask {
-  task: Task;
-  token: string;
-  records: StoredRecord[];
-  heartbeats: number;
-  unclaimed: string[];
-  /** Set by a test: the next heartbeat says so. */
-  cancel?: string;
-  /** Set by a test: every call is answered 409 `stale-attempt`. */
-  stale?: boolean;
-  /** Of the process that has it. */
-  session?: string | undefined;
-}
+export type { FakeTask } from "./fake-task.ts";
 
 /** A whole answer in place of the usual one. Undefined: the usual one. */
 export type Fault = (call: {
@@ -107,6 +89,15 @@ export class FakeControlPlane {
     while (!condition()) await this.#change();
   }
 
+  /** How the task ended, once it has. */
+  async ended(task: FakeTask, lane?: Lane): Promise<TaskEnded> {
+    for (;;) {
+      const end = endOf(task, lane);
+      if (end) return end;
+      await this.#change();
+    }
+  }
+
   #change(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake.add(resolve);
@@ -173,8 +164,7 @@ export class FakeControlPlane {
     const held = [...this.tasks].find(
       ([, { task, stale }]) => task.id === body.task_id && task.attempt === body.attempt && !stale,
     );
-    const isOver = held?.[1].records.some(({ record }) => record.type === "task-ended") !== false;
-    if (!held || isOver || held[1].unclaimed.length > 0) return refuse(response, 404, "not-found");
+    if (!held || endOf(held[1]) || held[1].unclaimed.length > 0) return refuse(response, 404, "not-found");
     const [token, task] = held;
     this.tasks.delete(token);
     task.token = `${task.token}+`;

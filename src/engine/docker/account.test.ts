@@ -1,19 +1,13 @@
 import { expect, test } from "vitest";
+import { anImage } from "../../../test/fakes/containers.ts";
 import { afterVersion, answer, fakeDockerDaemon } from "../../../test/fakes/fake-docker-daemon.ts";
 import { createDockerEngine } from "./index.ts";
 
 const never = new AbortController().signal;
-const image = {
-  id: `sha256:${"1".repeat(64)}`,
-  architecture: "amd64",
+const image = anImage({
   user: "circleci",
-  environment: {},
-  entrypoint: [],
-  command: [],
   labels: { "dev.cofferdam.passwd": "circleci:x:1001:1001::/home/circleci:/bin/bash" },
-  tags: [],
-  digests: [],
-};
+});
 
 test("a user that the image's label names, and root, are known without a call", async () => {
   await using daemon = await fakeDockerDaemon(afterVersion((_head, socket) => answer(socket, 500, "no")));

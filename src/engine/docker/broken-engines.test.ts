@@ -1,37 +1,18 @@
 import { describe, expect, test } from "vitest";
+import { anImage, aPlan } from "../../../test/fakes/containers.ts";
 import { afterVersion, answer, fakeDockerDaemon, versionAnswer } from "../../../test/fakes/fake-docker-daemon.ts";
 import type { Engine } from "../engine.ts";
 import { createDockerEngine } from "./index.ts";
 
 const never = new AbortController().signal;
-const image = {
-  id: `sha256:${"0".repeat(64)}`,
-  architecture: "amd64",
-  user: "someone",
-  environment: {},
-  entrypoint: [],
-  command: [],
-  labels: {},
-  tags: [],
-  digests: [],
-};
-const plan = {
-  name: "one",
-  labels: { a: "b" },
-  image: "debian:12",
-  environment: {},
-  workingDirectory: "/",
-  limits: { memoryBytes: 1 << 26, cpus: 1, pids: 10, openFiles: 10 },
-  isolation: "standard",
-  network: { mode: "none" },
-  shared: [],
-} as const;
+const image = anImage({ user: "someone" });
+const plan = aPlan({ image: "debian:12" });
 
 const calls: Record<string, (engine: Engine, signal: AbortSignal) => Promise<unknown>> = {
   info: async (engine, signal) => await engine.info(signal),
   image: async (engine, signal) => await engine.image("debian:12", signal),
   account: async (engine, signal) => await engine.account(image, undefined, signal),
-  create: async (engine, signal) => await engine.create({ ...plan, shared: [] }, signal),
+  create: async (engine, signal) => await engine.create(plan, signal),
   attach: async (engine, signal) => await engine.attach("one", signal),
   start: async (engine, signal) => await engine.start("one", signal),
   inspect: async (engine, signal) => await engine.inspect("one", signal),
@@ -92,7 +73,7 @@ test("answers that are not what engines answer are failures, not crashes", async
     await using daemon = await fakeDockerDaemon(afterVersion((_head, socket) => answer(socket, 200, garbage)));
     const engine = engineAt(daemon.socketPath);
     await expect(engine.image("debian:12", never)).rejects.toMatchObject({ code: "failed" });
-    await expect(engine.create({ ...plan, shared: [] }, never)).rejects.toMatchObject({ code: "failed" });
+    await expect(engine.create(plan, never)).rejects.toMatchObject({ code: "failed" });
     await expect(engine.inspect("one", never)).rejects.toMatchObject({ code: "failed" });
     await expect(engine.attach("one", never)).rejects.toMatchObject({ code: "failed" });
   }
@@ -155,7 +136,7 @@ test("a create that is given up is removed when it is there after all", async ()
     }),
   );
   const engine = createDockerEngine({ address: { kind: "socket", path: daemon.socketPath } });
-  await expect(engine.create({ ...plan, shared: [] }, controller.signal)).rejects.toMatchObject({ code: "aborted" });
+  await expect(engine.create(plan, controller.signal)).rejects.toMatchObject({ code: "aborted" });
   expect(await removed.promise).toBe("DELETE /v1.41/containers/abc123?force=1&v=1 HTTP/1.1");
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { engineContract } from "../../../test/engine/contract.ts";
-import type { ContainerPlan } from "../engine.ts";
+import { aPlan } from "../../../test/fakes/containers.ts";
 import { CallerError, createDummyEngine, type DummyProcess } from "./index.ts";
 
 const never = new AbortController().signal;
@@ -40,24 +40,9 @@ engineContract("dummy", async () => ({
   },
 }));
 
-function plan(changes: Partial<ContainerPlan> = {}): ContainerPlan {
-  return {
-    name: "one",
-    labels: { owner: "test" },
-    image: "dummy",
-    environment: {},
-    workingDirectory: "/",
-    limits: { memoryBytes: 1 << 26, cpus: 1, pids: 10, openFiles: 10 },
-    isolation: "standard",
-    network: { mode: "none" },
-    shared: [],
-    ...changes,
-  };
-}
-
 test("a container that is started twice is the caller's error, and is remembered", async () => {
   const engine = createDummyEngine();
-  const id = await engine.create(plan(), never);
+  const id = await engine.create(aPlan(), never);
   await engine.attach(id, never);
   await engine.start(id, never);
   await expect(engine.start(id, never)).rejects.toThrow(CallerError);
@@ -66,7 +51,7 @@ test("a container that is started twice is the caller's error, and is remembered
 
 test("starting with nobody attached, and attaching after the removal, are the caller's errors", async () => {
   const engine = createDummyEngine();
-  const id = await engine.create(plan(), never);
+  const id = await engine.create(aPlan(), never);
   await expect(engine.start(id, never)).rejects.toThrow("caller error: container one is started with nobody attached");
   await engine.remove(id, never);
   await expect(engine.attach(id, never)).rejects.toThrow("after its removal");
@@ -74,17 +59,17 @@ test("starting with nobody attached, and attaching after the removal, are the ca
 
 test("plans without labels, limits or ensured volumes are the caller's errors", async () => {
   const engine = createDummyEngine({ requiredLabels: ["task"] });
-  await expect(engine.create(plan(), never)).rejects.toThrow("caller error: plan one has no label task");
+  await expect(engine.create(aPlan(), never)).rejects.toThrow("caller error: plan one has no label task");
   const labels = { task: "1" };
   const limits = { memoryBytes: 0, cpus: 1, pids: 1, openFiles: 1 };
-  await expect(engine.create(plan({ labels, limits }), never)).rejects.toThrow("a limit that is none");
+  await expect(engine.create(aPlan({ labels, limits }), never)).rejects.toThrow("a limit that is none");
   const shared = [{ volume: "v", path: "/v" }];
-  await expect(engine.create(plan({ labels, shared }), never)).rejects.toThrow("volume v, which nobody ensured");
+  await expect(engine.create(aPlan({ labels, shared }), never)).rejects.toThrow("volume v, which nobody ensured");
 });
 
 test("an engine that goes away breaks attachments and fails calls until it is back", async () => {
   const engine = createDummyEngine();
-  const id = await engine.create(plan({ environment: { DUMMY_ECHO: "1", DUMMY_EXIT: "4" } }), never);
+  const id = await engine.create(aPlan({ environment: { DUMMY_ECHO: "1", DUMMY_EXIT: "4" } }), never);
   const first = await engine.attach(id, never);
   await engine.start(id, never);
   engine.goAway();
@@ -99,9 +84,9 @@ test("an engine that goes away breaks attachments and fails calls until it is ba
 
 test("orders make creates, starts and pulls fail", async () => {
   const engine = createDummyEngine();
-  const refused = plan({ environment: { DUMMY_CREATE_ERROR: "disk-full" } });
+  const refused = aPlan({ environment: { DUMMY_CREATE_ERROR: "disk-full" } });
   await expect(engine.create(refused, never)).rejects.toMatchObject({ code: "disk-full" });
-  const id = await engine.create(plan({ environment: { DUMMY_START_ERROR: "not-startable" } }), never);
+  const id = await engine.create(aPlan({ environment: { DUMMY_START_ERROR: "not-startable" } }), never);
   await engine.attach(id, never);
   await expect(engine.start(id, never)).rejects.toMatchObject({ code: "not-startable" });
   await expect(engine.pull("dummy-denied", { signal: never })).rejects.toMatchObject({ code: "image-denied" });

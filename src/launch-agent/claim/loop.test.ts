@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { quiet } from "../../../test/fakes/launch-agents.ts";
 import { aTask } from "../../../test/fakes/tasks.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Secret } from "../../lib/secret.ts";
@@ -47,7 +48,7 @@ async function claimWith(answers: (Claim | undefined | Error)[]) {
     clock,
     random: () => 1,
     newId: () => `claim-${++newest}`,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: quiet,
     signal: draining.signal,
   });
   return { ids, pauses, claimed, room };
@@ -97,7 +98,7 @@ test("takes a task that was handed out in the very moment in which claiming ende
     clock: systemClock,
     random: () => 1,
     newId: () => "claim-1",
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: quiet,
     signal: draining.signal,
   });
 

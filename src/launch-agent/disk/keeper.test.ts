@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { aPlan } from "../../../test/fakes/containers.ts";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
 import { type Engine, EngineError } from "../../engine/engine.ts";
 import { systemClock } from "../../lib/clock.ts";
@@ -72,19 +73,7 @@ test("an image that a container was made of stays, as does one that was just ask
   const { engine, images, keeper, world, present } = await stage();
   const { id } = await images.ensure({ reference: "old", signal, onProgress: () => {} });
   world.nowMs += hour;
-  await engine.create(
-    {
-      name: "user",
-      labels: { any: "label" },
-      image: id,
-      environment: {},
-      limits: { memoryBytes: 1, cpus: 1, pids: 1, openFiles: 1 },
-      isolation: "standard",
-      network: { mode: "none" },
-      shared: [],
-    },
-    signal,
-  );
+  await engine.create(aPlan({ image: id }), signal);
   await images.ensure({ reference: "middle", signal, onProgress: () => {} });
 
   world.otherBytes = 60 * gigabyte;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { anImage } from "../../../test/fakes/containers.ts";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
 import { type Engine, EngineError, type EngineErrorCode, type Image } from "../../engine/engine.ts";
 import { type Clock, systemClock } from "../../lib/clock.ts";
@@ -27,17 +28,7 @@ function slowPull() {
   return { engine, pulls, resolve };
 }
 
-const image: Image = {
-  id: "sha256:1",
-  architecture: "amd64",
-  user: "",
-  environment: {},
-  entrypoint: [],
-  command: [],
-  labels: {},
-  tags: [],
-  digests: [],
-};
+const image = anImage({ id: "sha256:1" });
 
 test("pulls once for all tasks that wait for the same image, and shows each the progress", async () => {
   const { engine, pulls, resolve } = slowPull();

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { aPlan } from "../../../test/fakes/containers.ts";
 import { FakeControlPlane, type FakeTask } from "../../../test/fakes/fake-control-plane.ts";
+import { endOf, said } from "../../../test/fakes/fake-task.ts";
+import { anAgent } from "../../../test/fakes/launch-agents.ts";
 import { type Death, MortalProcess } from "../../../test/fakes/mortal-process.ts";
+import { ownedBy } from "../../../test/fakes/owned.ts";
 import { allThatIsSaid, talk } from "../../../test/fakes/talking-task.ts";
 import { aTask } from "../../../test/fakes/tasks.ts";
 import { createDummyEngine, type DummyEngine } from "../../engine/dummy/index.ts";
@@ -10,7 +14,7 @@ import { syncMarker } from "../../protocol/channel.ts";
 import { encodeFrame } from "../../protocol/frames.ts";
 import { type AgentEvent, type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "../index.ts";
 
-const taskAgentImage = "cofferdam/task-agent";
+const never = new AbortController().signal;
 
 let controlPlane: FakeControlPlane;
 let url: string;
@@ -30,7 +34,7 @@ beforeEach(async () => {
   engine = createDummyEngine({
     program: async (process) => await talk(process, begun),
     images: {
-      [taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/node"]' } },
+      [anAgent.taskAgentImage]: { labels: { "dev.cofferdam.argv": '["/node"]' } },
       liar: { labels: { "dev.cofferdam.sandbox": "bystander" } },
     },
   });
@@ -48,45 +52,22 @@ async function start(options: Partial<LaunchAgentOptions> = {}, death?: Death): 
   const process = new MortalProcess(engine, death);
   processes.push(process);
   last = startLaunchAgent({
+    ...anAgent,
     api: { baseUrl: await process.url(url), token: new Secret(controlPlane.classToken) },
     engine: process.engine,
-    name: "agent-1",
     session: `session-${processes.length}`,
-    hostname: "host",
-    version: "test",
-    capacity: { tasks: 4, memoryBytes: 8 * 1024 ** 3, cpus: 8 },
-    taskAgentImage,
-    clock: systemClock,
-    newId: () => crypto.randomUUID(),
-    log: { debug() {}, info() {}, warn() {}, error() {} },
     onEvent: (event) => events.push(event),
     ...options,
   });
   return process;
 }
 
-function endOf(task: FakeTask): string | undefined {
-  const record = task.records.find((stored) => stored.record.type === "task-ended")?.record;
-  return record?.type === "task-ended" ? record.status : undefined;
-}
-
-function outputOf(task: FakeTask): string {
-  const pieces = task.records.filter(({ record }) => record.type === "output" && record.step === 100);
-  return Buffer.concat(pieces.map(({ body }) => body)).toString();
-}
-
-async function ended(task: FakeTask): Promise<string | undefined> {
-  await controlPlane.until(() => endOf(task) !== undefined);
-  return endOf(task);
-}
-
-async function left(): Promise<string[]> {
-  const objects = await engine.list({ "dev.cofferdam.agent": "agent-1" }, new AbortController().signal);
-  return objects.map(({ id }) => id);
+async function succeeds(task: FakeTask): Promise<void> {
+  expect(await controlPlane.ended(task)).toMatchObject({ status: "success" });
 }
 
 async function nothingLeft(): Promise<void> {
-  await expect.poll(left, { timeout: 10_000 }).toEqual([]);
+  await expect.poll(async () => await ownedBy(engine), { timeout: 10_000 }).toEqual([]);
 }
 
 const withService = {
@@ -96,7 +77,7 @@ const withService = {
 
 /** What has been said, in the middle of it. */
 async function inTheMiddle(task: FakeTask): Promise<void> {
-  await controlPlane.until(() => outputOf(task).includes("line 5"));
+  await controlPlane.until(() => said(task, { step: 100 }).includes("line 5"));
 }
 
 test("a task whose agent was killed goes on, and none of its output is lost or said twice", async () => {
@@ -107,8 +88,8 @@ test("a task whose agent was killed goes on, and none of its output is lost or s
   first.die();
   await start();
 
-  expect(await ended(task)).toBe("success");
-  expect(outputOf(task)).toBe(allThatIsSaid);
+  await succeeds(task);
+  expect(said(task, { step: 100 })).toBe(allThatIsSaid);
   expect(begun).toHaveLength(1);
   await nothingLeft();
 });
@@ -117,7 +98,7 @@ test("a task in a container that waited in the pool is found by asking the conta
   const pool = { perShape: 1, total: 1, pauseMs: 1 };
   const one = controlPlane.enqueue(aTask({ id: "one" }));
   const first = await start({ pool });
-  expect(await ended(one)).toBe("success");
+  await succeeds(one);
   await expect
     .poll(async () => (await engine.list({ "dev.cofferdam.role": "pool" }, AbortSignal.timeout(5_000))).length)
     .toBe(2);
@@ -128,8 +109,8 @@ test("a task in a container that waited in the pool is found by asking the conta
   first.die();
   await start();
 
-  expect(await ended(two)).toBe("success");
-  expect(outputOf(two)).toBe(allThatIsSaid);
+  await succeeds(two);
+  expect(said(two, { step: 100 })).toBe(allThatIsSaid);
   expect(begun).toHaveLength(2);
   await nothingLeft();
 });
@@ -144,7 +125,7 @@ test("services of an adopted task go with it, and what they have said stays", as
   first.die();
   await start();
 
-  expect(await ended(task)).toBe("success");
+  await succeeds(task);
   expect(about().filter(({ record }) => record.type === "step-started")).toHaveLength(1);
   await nothingLeft();
 });
@@ -153,13 +134,13 @@ test("a process that was only cut off leaves the container alone in which anothe
   const task = controlPlane.enqueue(aTask());
   await start();
   await inTheMiddle(task);
-  const containers = await left();
+  const containers = await ownedBy(engine);
 
   controlPlane.staleTokens.add(task.token);
   await expect.poll(() => events.some(({ type }) => type === "ended")).toBe(true);
   await last?.drain();
 
-  expect(await left()).toEqual(containers);
+  expect(await ownedBy(engine)).toEqual(containers);
   expect(endOf(task)).toBeUndefined();
 });
 
@@ -181,28 +162,15 @@ test("a container that says it has another one's task is not believed", async ()
   const first = await start();
   await inTheMiddle(task);
   first.die();
-  const signal = new AbortController().signal;
   const labels = {
     "dev.cofferdam.agent": "agent-1",
     "dev.cofferdam.role": "pool",
     "dev.cofferdam.member": "liar",
     "dev.cofferdam.deadline": String(Date.now() + 1e6),
   };
-  const id = await engine.create(
-    {
-      name: "liar",
-      labels,
-      image: "dummy",
-      environment: {},
-      limits: { memoryBytes: 1, cpus: 1, pids: 1, openFiles: 1 },
-      isolation: "standard",
-      network: { mode: "none" },
-      shared: [],
-    },
-    signal,
-  );
-  const { stdin, stdout } = await engine.attach(id, signal);
-  await engine.start(id, signal);
+  const id = await engine.create(aPlan({ name: "liar", labels }), never);
+  const { stdin, stdout } = await engine.attach(id, never);
+  await engine.start(id, never);
   stdout.resume();
   stdin.write(syncMarker(Buffer.alloc(16)));
   stdin.write(encodeFrame({ type: "task", task: task.task.id, attempt: 1, proof: "forged" }, Buffer.from("{}")));
@@ -210,16 +178,13 @@ test("a container that says it has another one's task is not believed", async ()
 
   await start();
 
-  expect(await ended(task)).toBe("success");
-  expect(outputOf(task)).toBe(allThatIsSaid);
+  await succeeds(task);
+  expect(said(task, { step: 100 })).toBe(allThatIsSaid);
   await nothingLeft();
 });
 
 test("an image whose labels name somebody's container for the task's sandbox does not have it removed", async () => {
-  const signal = new AbortController().signal;
-  const limits = { memoryBytes: 1, cpus: 1, pids: 1, openFiles: 1 };
-  const plan = { name: "bystander", labels: { owner: "somebody" }, image: "dummy", environment: {}, limits } as const;
-  await engine.create({ ...plan, isolation: "standard", network: { mode: "none" }, shared: [] }, signal);
+  await engine.create(aPlan({ name: "bystander", labels: { owner: "somebody" } }), never);
   const images = [{ image: "liar", environment: {} }];
   const task = controlPlane.enqueue(aTask({ container: { executor: "docker", images } }));
   const first = await start();
@@ -228,9 +193,9 @@ test("an image whose labels name somebody's container for the task's sandbox doe
   first.die();
   await start();
 
-  expect(await ended(task)).toBe("success");
+  await succeeds(task);
   await nothingLeft();
-  expect(await engine.inspect("bystander", signal)).toBeDefined();
+  expect(await engine.inspect("bystander", never)).toBeDefined();
 });
 
 describe("an engine that comes back", () => {
@@ -243,8 +208,8 @@ describe("an engine that comes back", () => {
     await systemClock.sleep(30);
     engine.comeBack();
 
-    expect(await ended(task)).toBe("success");
-    expect(outputOf(task)).toBe(allThatIsSaid);
+    await succeeds(task);
+    expect(said(task, { step: 100 })).toBe(allThatIsSaid);
     expect(begun).toHaveLength(1);
   });
 
@@ -257,7 +222,7 @@ describe("an engine that comes back", () => {
     await controlPlane.until(() => task.records.length > 0);
     engine.comeBack();
 
-    expect(await ended(task)).toBe("success");
+    await succeeds(task);
     expect(task.unclaimed).toEqual([]);
   });
 });
@@ -279,8 +244,8 @@ describe.each(["before", "after"] as const)("an agent that is killed %s its engi
     await settled(task);
     if (endOf(task) === undefined && task.session === "session-1") task = controlPlane.expireLease(task);
 
-    expect(await ended(task)).toBe("success");
-    expect(outputOf(task)).toBe(allThatIsSaid);
+    await succeeds(task);
+    expect(said(task, { step: 100 })).toBe(allThatIsSaid);
     expect(begun).toHaveLength(1);
     await nothingLeft();
   });
@@ -289,6 +254,6 @@ describe.each(["before", "after"] as const)("an agent that is killed %s its engi
 /** When the second process has looked at what the first one left. */
 async function settled(task: FakeTask): Promise<void> {
   await expect
-    .poll(async () => endOf(task) !== undefined || task.session === "session-2" || (await left()).length === 0)
+    .poll(async () => endOf(task) !== undefined || task.session === "session-2" || (await ownedBy(engine)).length === 0)
     .toBe(true);
 }

@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "vitest";
+import { aPlan } from "../../../test/fakes/containers.ts";
+import { anAgent } from "../../../test/fakes/launch-agents.ts";
 import { FakeHost, isSandbox, playSandbox, sandboxImageLabels } from "../../../test/fakes/sandbox.ts";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
-import { systemClock } from "../../lib/clock.ts";
 import { Network } from "../../protocol/task.ts";
 import { type LaidGround, layGround } from "../ground.ts";
 import { enterSandbox } from "./enter.ts";
@@ -21,38 +22,18 @@ async function open(mode: SandboxMode, broken: FakeHost["broken"] = "no") {
   const host = new FakeHost();
   host.broken = broken;
   const engine = createDummyEngine({
-    images: { "task-agent": { labels: sandboxImageLabels } },
+    images: { [anAgent.taskAgentImage]: { labels: sandboxImageLabels } },
     program: async (process) => (isSandbox(process) ? await playSandbox(process, () => "") : 0),
     helper: host.helper,
   });
-  laid = layGround(
-    {
-      engine,
-      name: "agent-1",
-      hostname: "host",
-      version: "test",
-      taskAgentImage: "task-agent",
-      clock: systemClock,
-      newId: () => crypto.randomUUID(),
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      sandboxes: { mode },
-    },
-    await engine.info(never),
-  );
+  laid = layGround({ ...anAgent, engine, sandboxes: { mode } }, await engine.info(never));
   return laid.ground;
 }
 
 function plan(network: Partial<Network> = {}): OpenPlan {
   return {
-    name: "task",
-    labels: { owner: "test" },
-    image: "task-agent",
-    environment: {},
-    limits: { memoryBytes: 1 << 26, cpus: 1, pids: 10, openFiles: 10 },
-    isolation: "standard",
-    network: { mode: "bridge" },
+    ...aPlan({ network: { mode: "bridge" } }),
     localNames: ["db"],
-    shared: [],
     sandbox: { network: Network.parse(network), localNames: ["db"], tenant: "ns/class standard", reusable: true },
   };
 }

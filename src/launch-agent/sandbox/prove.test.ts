@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { anAgent } from "../../../test/fakes/launch-agents.ts";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
-import { systemClock } from "../../lib/clock.ts";
 import { type LaidGround, layGround } from "../ground.ts";
 import { proveSandboxes } from "./prove.ts";
 import { SandboxError } from "./sandboxes.ts";
@@ -12,18 +12,7 @@ const away = new EngineError("unreachable", "containerd is away");
 async function groundWith(failures: Error[]): Promise<LaidGround["ground"]> {
   const engine = createDummyEngine();
   const { ground } = layGround(
-    {
-      engine,
-      name: "agent",
-      hostname: "host",
-      version: "test",
-      taskAgentImage: "dummy",
-      clock: systemClock,
-      newId: () => crypto.randomUUID(),
-      log: { debug() {}, info() {}, warn() {}, error() {} },
-      times: { engineRestMs: 1 },
-      sandboxes: { mode: "required" },
-    },
+    { ...anAgent, engine, times: { engineRestMs: 1 }, sandboxes: { mode: "required" } },
     await engine.info(new AbortController().signal),
   );
   ground.sandboxes.prove = async () => {

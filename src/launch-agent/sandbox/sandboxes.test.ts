@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { anAgent } from "../../../test/fakes/launch-agents.ts";
 import { FakeHost, isSandbox, playSandbox, sandboxImageLabels } from "../../../test/fakes/sandbox.ts";
+import { until } from "../../../test/fakes/until.ts";
 import { createDummyEngine, type DummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
-import { systemClock } from "../../lib/clock.ts";
 import { Network } from "../../protocol/task.ts";
 import { type LaidGround, layGround } from "../ground.ts";
 import type { SandboxNeed } from "./need.ts";
@@ -11,8 +12,6 @@ import type { Sandbox } from "./sandbox.ts";
 import type { Sandboxes } from "./sandboxes.ts";
 
 const never = new AbortController().signal;
-const taskAgentImage = "cofferdam/task-agent";
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 let host: FakeHost;
 let engine: DummyEngine;
@@ -37,21 +36,15 @@ afterEach(async () => {
 async function open(options: Partial<SandboxOptions> = {}, fault?: (call: string) => EngineError | undefined) {
   engine = createDummyEngine({
     requiredLabels: ["dev.cofferdam.agent", "dev.cofferdam.role", "dev.cofferdam.deadline"],
-    images: { [taskAgentImage]: { labels: sandboxImageLabels } },
+    images: { [anAgent.taskAgentImage]: { labels: sandboxImageLabels } },
     program: async (process) => (isSandbox(process) ? await playSandbox(process, () => look) : 0),
     helper: host.helper,
     ...(fault ? { fault } : {}),
   });
   laid = layGround(
     {
+      ...anAgent,
       engine,
-      name: "agent-1",
-      hostname: "host",
-      version: "test",
-      taskAgentImage,
-      clock: systemClock,
-      newId: () => crypto.randomUUID(),
-      log: quiet,
       resolve: async () => addresses,
       sandboxes: { mode: "required", ready: 1, pauseMs: 0, ...options },
     },
@@ -66,10 +59,6 @@ function need(changes: Partial<SandboxNeed> = {}): SandboxNeed {
 
 async function take(sandboxes: Sandboxes, wanted: SandboxNeed = need()): Promise<Sandbox> {
   return await sandboxes.take(wanted, { untilMs: Date.now(), signal: never });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 /** Gives it back, and waits until it has been looked at. */

@@ -5,7 +5,15 @@ const common = { mockReset: true, restoreMocks: true, unstubEnvs: true } as cons
 export default defineConfig({
   test: {
     projects: [
-      { test: { ...common, name: "unit", include: ["src/**/*.test.ts", "test/unit/**/*.test.ts"] } },
+      {
+        test: {
+          ...common,
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/unit/**/*.test.ts"],
+          // Some start processes: on a machine that is busy with other things five seconds are soon over.
+          testTimeout: 30_000,
+        },
+      },
       { test: { ...common, name: "scenarios", include: ["test/scenarios/**/*.test.ts"], testTimeout: 60_000 } },
       {
         test: {

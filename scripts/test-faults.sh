@@ -4,4 +4,5 @@ set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh --for test
 export PATH="$PWD/node_modules/.bin:$PATH"
+export NODE_COMPILE_CACHE="$PWD/dist/compiled"
 exec node --disable-warning=ExperimentalWarning scripts/test-faults.ts "$@"

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { bareEnvironment } from "../fakes/bare-environment.ts";
 
 export interface ChildOptions {
   args: string[];
@@ -22,7 +23,7 @@ export class Child {
 
   constructor({ args, env, ipc = false }: ChildOptions) {
     this.process = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", ...args], {
-      env: { PATH: process.env["PATH"] ?? "", ...env },
+      env: { ...bareEnvironment(), ...env },
       stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
     });
     for (const stream of [this.process.stdout, this.process.stderr])

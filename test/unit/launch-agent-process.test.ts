@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { bareEnvironment } from "../fakes/bare-environment.ts";
 import { answer, fakeDockerDaemon } from "../fakes/fake-docker-daemon.ts";
 
 const main = join(import.meta.dirname, "../../src/launch-agent/main.ts");
@@ -31,7 +32,7 @@ interface Ended {
 
 async function run(env: Record<string, string>, args: string[] = []): Promise<Ended> {
   const flags = ["--disable-warning=ExperimentalWarning"];
-  const child = spawn(process.execPath, [...flags, main, ...args], { env: { PATH: process.env["PATH"], ...env } });
+  const child = spawn(process.execPath, [...flags, main, ...args], { env: { ...bareEnvironment(), ...env } });
   const code = new Promise<number | null>((resolve) => child.once("close", resolve));
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
   expect(stdout + stderr).not.toContain(token);
@@ -113,7 +114,7 @@ test.each([
     await using daemon = await fakeDockerDaemon((head, socket) =>
       answerAsEngine(head, socket, "1.41", "Podman Engine"),
     );
-    const env = { PATH: process.env["PATH"], ...settings, DOCKER_HOST: `unix://${daemon.socketPath}` };
+    const env = { ...bareEnvironment(), ...settings, DOCKER_HOST: `unix://${daemon.socketPath}` };
     const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...args], { env });
     let told = "";
     child.stderr.on("data", (chunk: Buffer) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describeAddress } from "../../../src/engine/docker/index.ts";
 import { addressUnderTest } from "../../docker/engine-under-test.ts";
+import { bareEnvironment } from "../../fakes/bare-environment.ts";
 
 const main = join(import.meta.dirname, "../../../src/launch-agent/main.ts");
 const healthLine = /"address":"127\.0\.0\.1:(\d+)"/;
@@ -26,7 +27,7 @@ export class AgentProcess implements AsyncDisposable {
 
   static async start(environment: Record<string, string>, args: string[] = []): Promise<AgentProcess> {
     const env = {
-      PATH: process.env["PATH"] ?? "",
+      ...bareEnvironment(),
       DOCKER_HOST: describeAddress(await addressUnderTest()),
       COFFERDAM_HEALTH_ADDRESS: "127.0.0.1:0",
       COFFERDAM_POOL_PER_SHAPE: "0",

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describeAddress } from "../../../src/engine/docker/index.ts";
 import { addressUnderTest } from "../../docker/engine-under-test.ts";
+import { bareEnvironment } from "../../fakes/bare-environment.ts";
 
 const run = promisify(execFile);
 const source = join(import.meta.dirname, "..", "..", "..", "src");
@@ -79,7 +80,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   #start(path: string[], settings: Record<string, string>): ChildProcess {
-    const env = { PATH: process.env["PATH"] ?? "", HOME: this.directory, ...settings };
+    const env = { ...bareEnvironment(), HOME: this.directory, ...settings };
     const child = spawn(process.execPath, [join(source, ...path)], { env, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding("utf8").on("data", (text: string) => (this.log += text));

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { describeAddress } from "../../../src/engine/docker/index.ts";
 import { WatchEvent } from "../../../src/protocol/watch.ts";
 import { addressUnderTest } from "../../docker/engine-under-test.ts";
+import { bareEnvironment } from "../../fakes/bare-environment.ts";
 import { Story } from "../../scenarios/story.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
@@ -71,7 +72,7 @@ export class Home implements AsyncDisposable {
   /** Starts `cofferdam` with these arguments. */
   start(args: string[], options: RunOptions = {}): Run {
     const env = {
-      PATH: process.env["PATH"] ?? "",
+      ...bareEnvironment(),
       HOME: this.directory,
       XDG_DATA_HOME: join(this.directory, "data"),
       XDG_RUNTIME_DIR: this.runtimeDirectory,

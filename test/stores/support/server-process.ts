@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { bareEnvironment } from "../../fakes/bare-environment.ts";
 import { FakeAgent } from "../../fakes/fake-agent.ts";
 
 const main = new URL("../../../src/control-plane/main.ts", import.meta.url).pathname;
@@ -17,7 +18,7 @@ export class ServerProcess implements AsyncDisposable {
   /** `before` are words that start a command in another world (`unshare …`). Rejects with what it said when it does not listen. */
   static async start(environment: Record<string, string>, before: readonly string[] = []): Promise<ServerProcess> {
     const [command, ...args] = [...before, process.execPath, main];
-    const env = { PATH: process.env["PATH"], COFFERDAM_PORT: "0", COFFERDAM_LOG_LEVEL: "silent", ...environment };
+    const env = { ...bareEnvironment(), COFFERDAM_PORT: "0", COFFERDAM_LOG_LEVEL: "silent", ...environment };
     const server = spawn(command, args, { env, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
     for await (const chunk of server.stderr) {

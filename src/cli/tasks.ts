@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { operatorApi, TaskList } from "../protocol/operator-api.ts";
 import { hostCommand, withHost } from "./host/command.ts";
 import type { HostOptions } from "./host/options.ts";
-import { table, writeJson } from "./host/table.ts";
+import { span, table, writeJson } from "./host/table.ts";
 import type { Cli } from "./io.ts";
 
 interface Options extends HostOptions {
@@ -31,9 +31,20 @@ export function tasksCommand(cli: Cli): Command {
         String(item.index),
         item.resource_class,
         String(item.attempt),
+        item.waited_ms === null ? "" : span(item.waited_ms),
         item.agent ?? "",
       ]);
-      const headings = ["STATUS", "PIPELINE", "WORKFLOW", "JOB", "NODE", "RESOURCE CLASS", "ATTEMPT", "AGENT"];
+      const headings = [
+        "STATUS",
+        "PIPELINE",
+        "WORKFLOW",
+        "JOB",
+        "NODE",
+        "RESOURCE CLASS",
+        "ATTEMPT",
+        "WAITED",
+        "AGENT",
+      ];
       if (rows.length > 0) cli.io.stdout.write(table(headings, rows));
       cli.io.stdout.write(`${list.running} running, ${list.unclaimed} waiting\n`);
     }),

@@ -278,9 +278,10 @@ class Agent {
 
   #run(claimed: Claim, context: TaskContext): void {
     const claim = boundedClaim(claimed, this.#modes);
-    const { task } = claim;
+    const { task, resourceClass, waitedMs } = claim;
     context.onEvent({ type: "claimed", taskId: task.id, attempt: task.attempt, atMs: context.clock.monotonic() });
-    context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name }, "task claimed");
+    if (waitedMs !== undefined) this.#emit({ type: "queue-wait", resourceClass, waitedMs });
+    context.log.info({ task: task.id, attempt: task.attempt, job: task.job.name, waitedMs }, "task claimed");
     this.#begin(claim, context);
   }
 

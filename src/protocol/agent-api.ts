@@ -91,6 +91,8 @@ export const ClaimResponse = z.object({
   warning: z.string().optional(),
   /** From here on ours. */
   lease_ms: z.int().positive(),
+  /** How long this attempt was in the queue, by the control plane's own clock. */
+  waited_ms: z.int().nonnegative().optional(),
   task: Task,
 });
 export type ClaimResponse = z.infer<typeof ClaimResponse>;

@@ -25,6 +25,8 @@ export const operatorApi = {
   classByName: (name: string): string => `/api/operator/v1/resource-class/${name}`,
   /** GET `?resource-class=&limit=`: TaskList, those that run first. */
   tasks: "/api/operator/v1/tasks",
+  /** GET: queues in the format of Prometheus. */
+  metrics: "/metrics",
   /** POST Trigger: 201 Triggered; 400 `config-errors` whose message is for a terminal. */
   pipelines: "/api/operator/v1/pipelines",
   // Of a pipeline, by its id or its number.
@@ -100,6 +102,8 @@ export const TaskItem = z.object({
   workflow: z.string(),
   job: z.string(),
   index: z.int(),
+  /** Of this attempt: how long it has been in the queue, or had been when it was handed out; null: not known. */
+  waited_ms: z.int().nonnegative().nullable().default(null),
 });
 export type TaskItem = z.infer<typeof TaskItem>;
 /** `items` may be fewer than there are. */

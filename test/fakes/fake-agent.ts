@@ -74,6 +74,8 @@ export class FakeAgent implements AsyncDisposable {
 export class Held {
   readonly task: ClaimResponse["task"];
   readonly token: string;
+  /** In the queue, as the claim says. */
+  readonly waitedMs: number | undefined;
   readonly #agent: FakeAgent;
   readonly #claim: ClaimResponse;
   readonly #sent = new Map<Lane, number>();
@@ -83,6 +85,7 @@ export class Held {
     this.#claim = claim;
     this.task = claim.task;
     this.token = claim.task_token;
+    this.waitedMs = claim.waited_ms;
   }
 
   /** The same task, over another connection. */

@@ -28,7 +28,12 @@ export function writeJson({ stdout }: Io, value: unknown): void {
 
 /** `12s ago`, by the clock of this machine. */
 export function ago(time: string, nowMs: number): string {
-  const seconds = Math.max(0, Math.round((nowMs - Date.parse(time)) / 1000));
-  if (seconds < 120) return `${seconds}s ago`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)}m ago` : `${Math.round(seconds / 3600)}h ago`;
+  return `${span(nowMs - Date.parse(time))} ago`;
+}
+
+/** `12s` */
+export function span(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)}m` : `${Math.round(seconds / 3600)}h`;
 }

@@ -226,6 +226,8 @@ export const untouched = {
   message: null,
   agent: null,
   claim_id: null,
+  queued_ms: null,
+  claimed_ms: null,
   lease_expires_ms: null,
   cancel_reason: null,
   fenced: 0,

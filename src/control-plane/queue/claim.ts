@@ -11,6 +11,7 @@ import { findJob } from "../store/pipelines.ts";
 import type { Row } from "../store/schema.ts";
 import type { Db, Unit } from "../store/store.ts";
 import { findTask, takeOldestQueued, taskOfClaim, updateTask } from "../store/tasks.ts";
+import { pinClasses } from "../tasks/image-pins.ts";
 import { makeTask, TaskTemplate } from "../tasks/template.ts";
 import { topics } from "../topics.ts";
 import type { QueueWaiters } from "./queue.ts";
@@ -21,6 +22,8 @@ export interface Claimed {
   /** The class that it was queued for. */
   queue: string;
   token: Secret;
+  /** How long the attempt was in the queue, by this side's clocks; undefined where that was not written down. */
+  waitedMs: number | undefined;
 }
 
 export interface ClaimOptions {
@@ -110,13 +113,15 @@ async function tryClaim(context: Context, { queues, request, authorize }: ClaimO
     if (!task) return undefined;
     const event = { type: "claimed", task: task.id, attempt: task.attempt, agent: request.name } as const;
     await applyEvent(context, unit, task.pipeline_id, event);
+    const claimedMs = context.clock.now();
     await updateTask(unit.db, task.id, {
       agent: request.name,
       claim_id: request.claim_id ?? null,
+      claimed_ms: claimedMs,
       session,
-      lease_expires_ms: context.clock.now() + context.leaseMs,
+      lease_expires_ms: claimedMs + context.leaseMs,
     });
-    return await handOut(unit, task, session);
+    return await handOut(unit, { ...task, claimed_ms: claimedMs }, session);
   });
 }
 
@@ -132,16 +137,21 @@ async function repeatedClaim(
 }
 
 /** With a token of its own for each answer: they are kept hashed, so that an earlier one cannot be said again. */
-export async function handOut(
-  unit: Unit,
-  { id, attempt, queue }: Row<"task">,
-  session: string | null,
-): Promise<Claimed | undefined> {
+export async function handOut(unit: Unit, row: Row<"task">, session: string | null): Promise<Claimed | undefined> {
+  const { id, attempt, queue } = row;
   const task = await taskDocument(unit, id);
   if (!task) return undefined;
   const { token, hash } = newToken();
   await insertTaskToken(unit.db, { hash, task_id: id, attempt, session });
-  return { task, token, queue };
+  return { task, token, queue, waitedMs: queueWaitMs(row, row.claimed_ms) };
+}
+
+/** How long a task had been in the queue by then. Several processes have several clocks. */
+export function queueWaitMs(
+  { queued_ms: queuedMs }: Pick<Row<"task">, "queued_ms">,
+  untilMs: number | null,
+): number | undefined {
+  return queuedMs === null || untilMs === null ? undefined : Math.max(0, untilMs - queuedMs);
 }
 
 /** What an agent has to know of a task; undefined when there is no such task. */
@@ -151,6 +161,7 @@ export async function taskDocument(unit: Pick<Unit, "db">, taskId: string): Prom
   if (!row || !job?.template_json) return undefined;
   const template = TaskTemplate.parse(JSON.parse(job.template_json));
   const task = makeTask(template, row.id, { attempt: row.attempt, nodeIndex: row.node_index });
-  const pins = await imagePins(unit.db, row.pipeline_id);
+  const { follows } = pinClasses(row.queue, template.container);
+  const pins = await imagePins(unit.db, { pipelineId: row.pipeline_id, classes: follows });
   return Object.keys(pins).length === 0 ? task : { ...task, imagePins: pins };
 }

@@ -7,11 +7,21 @@ import { up as schedules } from "./migrations/0004-schedules.ts";
 import { up as sessions } from "./migrations/0005-sessions.ts";
 import { up as fleet } from "./migrations/0006-fleet.ts";
 import { up as imagePins } from "./migrations/0007-image-pins.ts";
+import { up as waitsAndPins } from "./migrations/0008-waits-and-pins.ts";
 
 type Migration = (db: Kysely<unknown>, dialectal: Dialectal) => Promise<void>;
 
 /** In order; a migration's number is its place, from 1. What was released is never changed. */
-const migrations: readonly Migration[] = [spine, workflowFeatures, orbs, schedules, sessions, fleet, imagePins];
+const migrations: readonly Migration[] = [
+  spine,
+  workflowFeatures,
+  orbs,
+  schedules,
+  sessions,
+  fleet,
+  imagePins,
+  waitsAndPins,
+];
 
 /** Brings the tables to the newest shape, in one transaction; several processes may try at once. */
 export async function migrate(db: Kysely<unknown>, dialectal: Dialectal): Promise<void> {

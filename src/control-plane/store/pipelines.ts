@@ -158,6 +158,8 @@ export function taskColumns(
       ...columns,
       agent: null,
       claim_id: null,
+      queued_ms: atMs,
+      claimed_ms: null,
       lease_expires_ms: null,
       fenced: 0,
       begun: 0,

@@ -10,8 +10,8 @@ export interface Schema {
   /** Tokens that claim tasks of a class. `hash` is the token's SHA-256 in hex. */
   class_token: { id: string; resource_class: string; nickname: string; hash: string; created_ms: number };
   pipeline: PipelineTable;
-  /** What a name of an image stands for in this pipeline. */
-  image_pin: { pipeline_id: string; reference: string; digest: string };
+  /** What a name of an image stands for in this pipeline: for tasks of this class, or, where that is empty, for all that follow no list of their own. */
+  image_pin: { pipeline_id: string; resource_class: string; reference: string; digest: string };
   workflow: WorkflowTable;
   job: JobTable;
   task: TaskTable;
@@ -178,6 +178,9 @@ interface TaskTable {
   message: string | null;
   agent: string | null;
   claim_id: string | null;
+  /** Since when the present attempt waits in the queue, and when it was handed out; null: neither, or before either was written down. */
+  queued_ms: number | null;
+  claimed_ms: number | null;
   /** Of the process that has the running attempt; null: it has none. */
   session: string | null;
   lease_expires_ms: number | null;

@@ -164,7 +164,34 @@ export async function countTasks(db: Db, queue?: string): Promise<{ queued: numb
   return { queued: count("queued"), running: count("running") };
 }
 
-export interface OpenTask extends Pick<Row<"task">, "id" | "queue" | "status" | "attempt" | "agent" | "node_index"> {
+export interface QueueLoad {
+  queue: string;
+  queued: number;
+  running: number;
+  /** Since when the one that has waited longest is in the queue. */
+  oldestMs: number | null;
+}
+
+/** Of every queue that has tasks which have not ended. */
+export async function queueLoads(db: Db): Promise<QueueLoad[]> {
+  const rows = await db
+    .selectFrom("task")
+    .select((eb) => ["queue", "status", eb.fn.countAll<number>().as("count"), eb.fn.min("queued_ms").as("oldest")])
+    .where("status", "in", ["queued", "running"])
+    .groupBy(["queue", "status"])
+    .execute();
+  return [...Map.groupBy(rows, ({ queue }) => queue)].map(([queue, of]) => {
+    const queued = of.find(({ status }) => status === "queued");
+    const running = of.find(({ status }) => status === "running")?.count ?? 0;
+    return { queue, queued: queued?.count ?? 0, running, oldestMs: queued?.oldest ?? null };
+  });
+}
+
+export interface OpenTask
+  extends Pick<
+    Row<"task">,
+    "id" | "queue" | "status" | "attempt" | "agent" | "node_index" | "queued_ms" | "claimed_ms"
+  > {
   pipeline: number;
   workflow: string;
   job: string;
@@ -181,6 +208,7 @@ export async function openTasks(
     .innerJoin("workflow", "workflow.id", "job.workflow_id")
     .innerJoin("pipeline", "pipeline.id", "task.pipeline_id")
     .select(["task.id", "task.queue", "task.status", "task.attempt", "task.agent", "task.node_index"])
+    .select(["task.queued_ms", "task.claimed_ms"])
     .select(["pipeline.number as pipeline", "workflow.name as workflow", "job.name as job"])
     .where("task.status", "in", ["queued", "running"])
     .orderBy("task.status", "desc")

@@ -45,6 +45,8 @@ export interface Claim {
   warning?: string;
   /** The class that the task was queued for. */
   resourceClass: string;
+  /** How long it was in the queue; undefined where the control plane does not say. */
+  waitedMs?: number;
 }
 
 /** A claim of an earlier process of this agent. */
@@ -219,6 +221,7 @@ function claimOf(answer: ClaimResponse): Claim {
     token: new Secret(answer.task_token),
     leaseMs: answer.lease_ms,
     resourceClass: answer.resource_class,
+    ...(answer.waited_ms === undefined ? {} : { waitedMs: answer.waited_ms }),
     ...(answer.warning ? { warning: answer.warning } : {}),
   };
 }

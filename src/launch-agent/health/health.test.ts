@@ -93,6 +93,7 @@ test("counts what happens, and names no task", async () => {
     { type: "claim", result: "task", atMs: 0 },
     { type: "claim", result: "none", atMs: 0 },
     { type: "claimed", ...ids, atMs: 1_000 },
+    { type: "queue-wait", resourceClass: "ns/class", waitedMs: 7_000, atMs: 0 },
     { type: "admitted", taskId: "task-7", waitedMs: 2_000, atMs: 1_000 },
     { type: "hit", ...ids, atMs: 1_005 },
     { type: "accepted", ...ids, atMs: 1_020 },
@@ -115,6 +116,9 @@ test("counts what happens, and names no task", async () => {
       'cofferdam_claims_total{result="none"} 1',
       'cofferdam_task_start_seconds_bucket{le="0.025",start="hit"} 1',
       'cofferdam_task_start_seconds_bucket{le="0.01",start="hit"} 0',
+      'cofferdam_queue_wait_seconds_sum{resource_class="ns/class"} 7',
+      'cofferdam_queue_wait_seconds_bucket{le="10",resource_class="ns/class"} 1',
+      'cofferdam_queue_wait_seconds_bucket{le="5",resource_class="ns/class"} 0',
       "cofferdam_admission_wait_seconds_sum 2",
       "cofferdam_start_gate_wait_seconds_sum 3",
       'cofferdam_tasks_total{end="reported"} 1',
@@ -133,4 +137,17 @@ test("counts what happens, and names no task", async () => {
     ]),
   );
   expect(text).not.toContain("task-7");
+});
+
+test("a control plane that makes up names of classes does not make labels without end", async () => {
+  const metrics = createMetrics({ version: "1.2.3", status: () => status });
+
+  for (let index = 0; index < 500; index++)
+    metrics.onEvent({ type: "queue-wait", resourceClass: `made-up/${index}`, waitedMs: 1, atMs: 0 });
+
+  const sums = (await metrics.text())
+    .split("\n")
+    .filter((line) => line.startsWith("cofferdam_queue_wait_seconds_count"));
+  expect(sums).toHaveLength(101);
+  expect(sums).toContain('cofferdam_queue_wait_seconds_count{resource_class="other"} 400');
 });

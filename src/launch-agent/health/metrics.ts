@@ -19,7 +19,10 @@ export interface Metrics {
 const startBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const waitBuckets = [0.001, 0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800];
 
-/** Counts what an agent does. Every label has a bounded set of values: none comes from a task, a config or a server. */
+/** Names of classes that are labels. An agent serves as many as it has tokens, and a control plane could make up any number of names. */
+const mostClasses = 100;
+
+/** Counts what an agent does. Every label has a bounded set of values: none comes from a task or a config. */
 export function createMetrics({ version, status }: MetricsOptions): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -64,12 +67,23 @@ function takers(registry: Registry): (event: AgentEvent) => void {
     "Calls to the control plane that failed: no-answer, or the class of the status.",
     "kind",
   );
+  const queue = waits(
+    registry,
+    "cofferdam_queue_wait_seconds",
+    "Tasks that came here waiting in the control plane's queue, by class.",
+    "resource_class",
+  );
+  const classes = new Set<string>();
   const admission = waits(registry, "cofferdam_admission_wait_seconds", "Claimed tasks waiting for room on this host.");
   const gate = waits(registry, "cofferdam_start_gate_wait_seconds", "Starts of containers waiting for their turn.");
   return (event) => {
     if (event.type === "claim") claims.inc({ result: event.result });
     else if (event.type === "ended") tasks.inc({ end: event.end });
-    else if (event.type === "admitted") admission.observe(event.waitedMs / 1000);
+    else if (event.type === "queue-wait") {
+      if (classes.size < mostClasses) classes.add(event.resourceClass);
+      const name = classes.has(event.resourceClass) ? event.resourceClass : "other";
+      queue.observe({ resource_class: name }, event.waitedMs / 1000);
+    } else if (event.type === "admitted") admission.observe(event.waitedMs / 1000);
     else if (event.type === "gate") gate.observe(event.waitedMs / 1000);
     else if (event.type === "leaks-found") leaks.inc(event.count);
     else if (event.type === "output") output.inc(event.bytes);
@@ -81,8 +95,9 @@ function counter(registry: Registry, name: string, help: string, label?: string)
   return new Counter({ name, help, labelNames: label === undefined ? [] : [label], registers: [registry] });
 }
 
-function waits(registry: Registry, name: string, help: string): Histogram {
-  return new Histogram({ name, help, buckets: waitBuckets, registers: [registry] });
+function waits(registry: Registry, name: string, help: string, label?: string): Histogram {
+  const labelNames = label === undefined ? [] : [label];
+  return new Histogram({ name, help, labelNames, buckets: waitBuckets, registers: [registry] });
 }
 
 /** Tasks that were claimed and are not gone yet: when, and how they started. */

@@ -27,6 +27,8 @@ export type AgentEvent =
   | { type: "ended"; taskId: string; attempt: number; atMs: number; end: string; message?: string }
   /** The control plane's answer to a claim, or that there was none. */
   | { type: "claim"; result: "task" | "none" | "failed" | "refused"; atMs: number }
+  /** A task came that had been in the queue of its class for so long. */
+  | { type: "queue-wait"; resourceClass: string; waitedMs: number; atMs: number }
   /** A claimed task waited so long until there was room for it. */
   | { type: "admitted"; taskId: string; waitedMs: number; atMs: number }
   /** How long a start of a container waited for its turn. */

@@ -141,7 +141,7 @@ function classRoutes(server: FastifyInstance, context: Context): void {
   });
 }
 
-function claimAnswer(context: Context, { task, token, queue }: Claimed): z.input<typeof ClaimResponse> {
+function claimAnswer(context: Context, { task, token, queue, waitedMs }: Claimed): z.input<typeof ClaimResponse> {
   return {
     task_token: token.reveal(),
     allocation: `${task.id}.${task.attempt}`,
@@ -149,6 +149,7 @@ function claimAnswer(context: Context, { task, token, queue }: Claimed): z.input
     resource_class: queue,
     is_enterprise: false,
     lease_ms: context.leaseMs,
+    ...(waitedMs === undefined ? {} : { waited_ms: waitedMs }),
     task,
   };
 }

@@ -45,6 +45,7 @@ test.each([
   ["DELETE", operatorApi.classById("x", true)],
   ["GET", `${operatorApi.tokens}?resource-class=a/b`],
   ["GET", operatorApi.tasks],
+  ["GET", operatorApi.metrics],
   ["POST", operatorApi.pipelines],
   ["GET", operatorApi.watch("1")],
   ["POST", operatorApi.cancel("1")],

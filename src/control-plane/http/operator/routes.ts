@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { authenticateUser } from "../../auth/users.ts";
 import type { Context } from "../../context.ts";
 import { classRoutes } from "./classes.ts";
+import { metricsRoutes } from "./metrics.ts";
 import { pipelineRoutes } from "./pipelines.ts";
 import { tokenRoutes } from "./tokens.ts";
 import { workRoutes } from "./work.ts";
@@ -16,6 +17,7 @@ export function operatorRoutes(server: FastifyInstance, context: Context): void 
     classRoutes(routes, context);
     tokenRoutes(routes, context);
     workRoutes(routes, context);
+    metricsRoutes(routes, context);
     pipelineRoutes(routes, context);
   });
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { operatorApi, TaskList } from "../../../protocol/operator-api.ts";
 import { existing } from "../../classes/classes.ts";
 import type { Context } from "../../context.ts";
+import { queueWaitMs } from "../../queue/claim.ts";
 import { countTasks, openTasks } from "../../store/tasks.ts";
 import { parseRequest } from "../request.ts";
 
@@ -36,11 +37,12 @@ export function workRoutes(server: FastifyInstance, context: Context): void {
     if (queue !== undefined) await existing(db, queue);
     const { queued, running } = await countTasks(db, queue);
     const items = (await openTasks(db, { queue, limit })).map(
-      ({ queue: resource_class, node_index: index, ...task }) => ({
+      ({ queue: resource_class, node_index: index, queued_ms, claimed_ms, ...task }) => ({
         ...task,
         resource_class,
         index,
         status: task.status === "running" ? "running" : "queued",
+        waited_ms: queueWaitMs({ queued_ms }, task.status === "running" ? claimed_ms : context.clock.now()) ?? null,
       }),
     );
     return TaskList.parse({ unclaimed: queued, running, items });

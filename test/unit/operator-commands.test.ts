@@ -173,7 +173,7 @@ test("agents and tasks are listed for people and for programs", async () => {
   expect(agents.stdout).toMatch(/^NAME +RESOURCE CLASS .*\nagent \(1\) +a\/b .* \d+s ago +1\n$/);
   expect(JSON.parse(json.stdout)).toMatchObject([{ name: "agent (1)", running_tasks: [expect.any(String)] }]);
   expect(tasks.stdout).toMatch(
-    /^STATUS .*\nrunning +1 +w +build +0 +a\/b +1 +agent \(1\)\nqueued +1 +w +build +1 +a\/b +1\n1 running, 2 waiting\n$/,
+    /^STATUS .*\nrunning +1 +w +build +0 +a\/b +1 +\d+s +agent \(1\)\nqueued +1 +w +build +1 +a\/b +1 +\d+s\n1 running, 2 waiting\n$/,
   );
 });
 

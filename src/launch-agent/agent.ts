@@ -231,7 +231,7 @@ class Agent {
       waitMs: this.#options.claimWaitMs ?? defaultClaimWaitMs,
       ready: async (signal) => {
         await context.presence.back(signal);
-        await context.disk?.mayClaim(signal);
+        return await context.disk?.mayClaim(signal);
       },
       session: this.#options.session,
       onNameTaken: (error) => this.#succession?.identity.lost(error),

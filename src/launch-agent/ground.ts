@@ -6,6 +6,7 @@ import { DiskKeeper, type DiskOptions } from "./disk/keeper.ts";
 import { type ImageRules, ImageStore } from "./images/image-store.ts";
 import type { Log } from "./log.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
+import { watchedEngine } from "./process/watched-engine.ts";
 import type { SandboxedGround } from "./sandbox/enter.ts";
 import { defaultSandboxes, type SandboxOptions } from "./sandbox/options.ts";
 import { Sandboxes } from "./sandbox/sandboxes.ts";
@@ -56,16 +57,21 @@ export interface LaidGround {
 }
 
 export function layGround(options: GroundOptions, info: EngineInfo): LaidGround {
-  const { engine, clock, name, hostname, version } = options;
+  const { clock, name, hostname, version } = options;
+  let disk: DiskKeeper | undefined;
+  const engine = watchedEngine(options.engine, (code, call) => {
+    if (code === "disk-full") disk?.ranOut({ pulling: call === "pull" });
+  });
   const random = options.random ?? Math.random;
   const images = new ImageStore({ engine, clock, random, ...options.images });
+  if (options.disk) disk = new DiskKeeper({ engine, images, clock, log: options.log, disk: options.disk });
   const hurrying = new AbortController();
   const base: Ground = {
     engine,
     info,
     presence: new EnginePresence({ engine, clock, log: options.log }),
     images,
-    ...(options.disk ? { disk: new DiskKeeper({ engine, images, clock, log: options.log, disk: options.disk }) } : {}),
+    ...(disk ? { disk } : {}),
     taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
     gate: gateOf(options.startsAtOnce, info),
     agent: { name, hostname, version },

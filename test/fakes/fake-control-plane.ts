@@ -133,15 +133,17 @@ export class FakeControlPlane {
 
   async #claim(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!this.classes.has(bearer(request))) return refuse(response, 401, "unauthorized");
-    const { claim_id, name, wait_ms, more_tokens, session } = ClaimRequest.parse(
+    const { claim_id, name, wait_ms, more_tokens, session, repeat_only } = ClaimRequest.parse(
       JSON.parse((await read(request)).toString()),
     );
     this.claims.push({ claimId: claim_id ?? "", name, tokens: [bearer(request), ...(more_tokens ?? [])] });
     this.#notify();
     const endsAt = Date.now() + wait_ms;
-    let task = this.#handedOut.get(claim_id ?? "") ?? this.#queue.shift();
+    let task = this.#handedOut.get(claim_id ?? "") ?? (repeat_only === true ? undefined : this.#queue.shift());
     while (!task && Date.now() < endsAt && !response.destroyed) {
       await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, endsAt - Date.now()).unref())]);
+      // What comes now is for somebody else.
+      if (response.destroyed) return;
       task = this.#queue.shift();
     }
     if (!task) {

@@ -1,4 +1,5 @@
 import { agentFaults } from "./cases/agent.ts";
+import { agentHostFaults } from "./cases/agent-host.ts";
 import { claimFaults } from "./cases/claims.ts";
 import { controlPlaneFaults } from "./cases/control-plane.ts";
 import { diskFaults } from "./cases/disk.ts";
@@ -15,5 +16,6 @@ export const faults: readonly Fault[] = [
   ...engineFaults,
   ...diskFaults,
   ...agentFaults,
+  ...agentHostFaults,
   ...lifecycleFaults,
 ];

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -120,6 +120,7 @@ export class World implements AsyncDisposable {
       COFFERDAM_MEMORY_BYTES: String(8 * gibibyte),
       COFFERDAM_POOL_PER_SHAPE: String(options.pool ?? 0),
       DOCKER_HOST: `unix://${options.engineSocket ?? this.engine.socketPath}`,
+      ...(options.logFile === undefined ? {} : { CIRCLECI_RUNNER_LOGGING_FILE: options.logFile }),
       ...options.env,
     });
     this.agents.push(agent);
@@ -270,6 +271,8 @@ export interface AgentOptions {
   /** Of the control plane; the proxy's by default. */
   url?: string;
   engineSocket?: string;
+  /** Where its log goes, when not to whoever started it. */
+  logFile?: string;
   env?: Record<string, string>;
 }
 
@@ -293,7 +296,13 @@ export class Agent {
   async start(): Promise<void> {
     const child = new Child({ args: [agentMain], env: this.#env });
     this.children.push(child);
-    await child.says(/launch agent started/);
+    const logFile = this.#env["CIRCLECI_RUNNER_LOGGING_FILE"];
+    if (logFile === undefined) return void (await child.says(/launch agent started/));
+    await until("the agent started", 60_000, async () => {
+      const log = await readFile(logFile, "utf8").catch(() => "");
+      if (child.ended) throw new Error(`the agent ended: ${child.said.slice(-2_000)}${log.slice(-2_000)}`);
+      return log.includes("launch agent started") ? true : undefined;
+    });
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -108,3 +108,47 @@ test("takes a task that was handed out in the very moment in which claiming ende
   ]);
   expect(claimed).toEqual([claim]);
 });
+
+test.each([
+  ["nothing had been handed out", undefined],
+  ["a task was handed out in that moment", claim],
+])("a call that is held ends as soon as there may be none any more: %s", async (_title, handedOut) => {
+  const draining = new AbortController();
+  const unready = [new AbortController()];
+  const asked: { id: string | undefined; repeatOnly: boolean }[] = [];
+  const claimed: Claim[] = [];
+  const room = new Room({ tasks: 1, memoryBytes: 1, cpus: 1 });
+  await claimTasks({
+    api: {
+      claim: async (request, signal) => {
+        asked.push({ id: request.claim_id, repeatOnly: request.repeat_only === true });
+        if (request.repeat_only === true) return handedOut;
+        unready.at(-1)?.abort(new Error("the disk is full"));
+        signal.throwIfAborted();
+        return undefined;
+      },
+    },
+    agent: { name: "a", hostname: "h", version: "1" },
+    room,
+    waitMs: 30_000,
+    ready: async () => {
+      if (asked.length > 0) draining.abort(new Error("the test is over"));
+      return unready.at(-1)?.signal;
+    },
+    onClaim: (task) => {
+      claimed.push(task);
+      room.leavePlace();
+    },
+    clock: systemClock,
+    random: () => 1,
+    newId: () => "id",
+    log: quiet,
+    signal: draining.signal,
+  });
+
+  expect(asked.slice(0, 2)).toEqual([
+    { id: "id", repeatOnly: false },
+    { id: "id", repeatOnly: true },
+  ]);
+  expect(claimed.slice(0, 1)).toEqual(handedOut ? [handedOut] : []);
+});

@@ -17,8 +17,8 @@ export interface ClaimLoopOptions {
   room: Room;
   /** How long the server may hold a claim. */
   waitMs: number;
-  /** Before each call: resolves when there may be one. Rejects only when the signal fires. */
-  ready?: (signal: AbortSignal) => Promise<void>;
+  /** Before each call: resolves when there may be one, with a signal that fires when there may not any more. Rejects only when its own signal fires. */
+  ready?: (signal: AbortSignal) => Promise<AbortSignal | undefined>;
   /** Which process this is; see ClaimRequest. */
   session?: string | undefined;
   /** Another process has this agent's name. */
@@ -71,17 +71,18 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
   let asked = false;
   for (let failures = 0; !signal.aborted; failures++) {
     const askedAt = clock.monotonic();
+    let unready: AbortSignal | undefined;
     try {
-      await options.ready?.(signal);
+      unready = await options.ready?.(signal);
       asked = true;
-      const claim = await askOnce(request, options);
+      const claim = await askOnce(request, options, unready);
       complaints.end();
       options.onAnswer?.({ result: claim ? "task" : "none" });
       if (claim?.warning) log.warn({ warning: claim.warning }, "the control plane warns");
       if (!claim) await rest(options, Math.min(paceMs, options.waitMs) - (clock.monotonic() - askedAt));
       return claim;
     } catch (error) {
-      if (signal.aborted) break;
+      if (signal.aborted || unready?.aborted) break;
       if (isNameTaken(error)) options.onNameTaken?.(error);
       complaints.tell(error, failures + 1);
       await onFailure(error, failures, options);
@@ -90,7 +91,7 @@ async function claimOne(options: ClaimLoopOptions): Promise<Claim | undefined> {
   return asked ? await lastAnswer(request, options) : undefined;
 }
 
-/** The answer of a call that was cut off by the end of claiming: a task that was handed out in that moment is ours all the same. */
+/** The answer of a call that was cut off: a task that was handed out in that moment is ours all the same. */
 async function lastAnswer(request: ClaimRequest, options: ClaimLoopOptions): Promise<Claim | undefined> {
   const { api, tokens, clock } = options;
   const late = new AbortController();
@@ -102,11 +103,16 @@ async function lastAnswer(request: ClaimRequest, options: ClaimLoopOptions): Pro
   return answered ? await asking : undefined;
 }
 
-async function askOnce(request: ClaimRequest, options: ClaimLoopOptions): Promise<Claim | undefined> {
+async function askOnce(
+  request: ClaimRequest,
+  options: ClaimLoopOptions,
+  unready: AbortSignal | undefined,
+): Promise<Claim | undefined> {
   const { api, tokens, signal } = options;
   const usable = await tokens?.usable(signal);
   if (usable) options.onAnswer?.({ result: "reached" });
-  return await api.claim(request, signal, usable);
+  // A call that is held would bring a task long after there was no place for it any more.
+  return await api.claim(request, unready ? AbortSignal.any([signal, unready]) : signal, usable);
 }
 
 async function onFailure(error: unknown, failures: number, options: ClaimLoopOptions): Promise<void> {

@@ -177,3 +177,55 @@ test("a pull that finds the disk full is tried once more when something could be
     message: expect.stringContaining("make room on it") as string,
   });
 });
+
+test("an engine that runs out of space is looked into at once, and nothing is claimed before that is done", async () => {
+  const { keeper, world, present } = await stage();
+  const mayClaim = await keeper.mayClaim(signal);
+  world.nowMs += hour;
+  world.otherBytes = 69 * gigabyte;
+
+  keeper.ranOut({ pulling: false });
+
+  expect(mayClaim.aborted).toBe(true);
+  expect(keeper.state.problem).toBe("the engine says that its disk is full");
+  const again = await keeper.mayClaim(signal);
+  expect(again.aborted).toBe(false);
+  expect(await present()).toEqual(["foreign"]);
+});
+
+test("below the floor, with nothing to remove, nothing is claimed until somebody has made room", async () => {
+  const { keeper, world, logged } = await stage();
+  world.otherBytes = 99.9 * gigabyte;
+  const stop = new AbortController();
+  keeper.ranOut({ pulling: true });
+  const mayClaim = keeper.mayClaim(signal);
+  await expect.poll(() => keeper.state.problem).toMatch(/^the engine's disk has .* free, and 4.7 GiB have to be/);
+
+  world.otherBytes = 10 * gigabyte;
+  const kept = keeper.keep(stop.signal);
+  await mayClaim;
+
+  expect(logged.filter((line) => line.includes("the engine has run out of space"))).toHaveLength(1);
+  expect(logged.join()).toContain("taking no tasks: the engine's disk has");
+  stop.abort();
+  await kept;
+});
+
+test("an engine that has no space while its disk has is believed for a while, but not for an image that is too large", async () => {
+  const { keeper, world } = await stage();
+  await keeper.mayClaim(signal);
+  for (let count = 0; count < 3; count++) await keeper.makeRoom(signal);
+
+  keeper.ranOut({ pulling: true });
+  await keeper.mayClaim(signal);
+  keeper.ranOut({ pulling: false });
+  await expect.poll(() => keeper.state.problem).toMatch(/though .* are free.* inodes and quotas/);
+  world.nowMs += 29_000;
+  await keeper.look(signal);
+  const before = keeper.state.problem;
+  world.nowMs += 2_000;
+  await keeper.look(signal);
+
+  expect(before).toBeDefined();
+  expect(keeper.state.problem).toBeUndefined();
+});

@@ -36,6 +36,7 @@ export interface DiskKeeperOptions {
 }
 
 const defaultLookMs = 30_000;
+const distrustMs = 30_000;
 /** Age and budget: nobody waits for them. */
 const tidyMs = 10 * 60_000;
 /** Above the floor, so that one small file does not stop and start everything. */
@@ -52,6 +53,15 @@ export class DiskKeeper {
   #changed = Promise.withResolvers<void>();
   #tidiedAtMs = Number.NEGATIVE_INFINITY;
   #collecting: Promise<boolean> | undefined;
+  /** Aborted while no task may be claimed. */
+  #mayClaim = new AbortController();
+  /** The engine has run out of space, and why is not known yet. */
+  #isLookingInto = false;
+  #isTold = false;
+  /** Ends the rest between two looks. */
+  #wake = new AbortController();
+  /** By the monotonic clock: until then the engine's word counts for more than what is measured. */
+  #distrustUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DiskKeeperOptions) {
     this.#options = options;
@@ -62,8 +72,8 @@ export class DiskKeeper {
     return { space: this.#space, problem: this.#problem, removedImages: this.#removed };
   }
 
-  /** Resolves while there is room for a task. Rejects with the signal's reason. */
-  async mayClaim(signal: AbortSignal): Promise<void> {
+  /** Resolves while there is room for a task, with a signal that fires when there is none any more. Rejects with the signal's reason. */
+  async mayClaim(signal: AbortSignal): Promise<AbortSignal> {
     if (this.#space === undefined) await this.look(signal);
     while (this.#problem !== undefined) {
       signal.throwIfAborted();
@@ -74,6 +84,20 @@ export class DiskKeeper {
       signal.removeEventListener("abort", onAbort);
     }
     signal.throwIfAborted();
+    return this.#mayClaim.signal;
+  }
+
+  /**
+   * The engine itself has run out of space: that is looked into at once, and nothing is claimed meanwhile. `pulling`: an image was too large
+   * for what is free, which says nothing of other tasks.
+   */
+  ranOut({ pulling }: { pulling: boolean }): void {
+    if (this.#isLookingInto) return;
+    if (this.#problem === undefined)
+      this.#options.log.warn({}, "the engine has run out of space: looking after its disk");
+    this.#isLookingInto = true;
+    this.#decide();
+    void this.#lookInto(pulling);
   }
 
   /** Looks now and then until the signal. Never rejects. */
@@ -86,8 +110,9 @@ export class DiskKeeper {
       await this.look(signal);
       await this.#tidy(signal);
       // Work is to go on soon after somebody has made room.
-      const restMs = this.#problem === undefined ? lookMs : lookMs / 6;
-      await clock.sleep(restMs, signal).catch(() => undefined);
+      const restMs = this.#problem === undefined ? lookMs : Math.min(lookMs, defaultLookMs) / 6;
+      this.#wake = new AbortController();
+      await clock.sleep(restMs, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined);
     }
   }
 
@@ -109,6 +134,23 @@ export class DiskKeeper {
       this.#collecting = undefined;
     });
     return await this.#collecting;
+  }
+
+  /** Where enough is free and nothing can be removed, something else has run out: no measure says when that is over. Never rejects. */
+  async #lookInto(pulling: boolean): Promise<void> {
+    const { clock, disk, log } = this.#options;
+    const { signal } = new AbortController();
+    try {
+      await this.#measure();
+      const hadEnough = (this.#space?.freeBytes ?? Number.POSITIVE_INFINITY) >= disk.floorBytes;
+      const madeRoom = await this.makeRoom(signal);
+      if (hadEnough && !madeRoom && !pulling) this.#distrustUntilMs = clock.monotonic() + distrustMs;
+    } catch (error) {
+      log.warn(errorFacts(error), "the disk could not be looked after");
+    }
+    this.#isLookingInto = false;
+    this.#decide();
+    this.#wake.abort();
   }
 
   async #collect(signal: AbortSignal): Promise<boolean> {
@@ -160,20 +202,34 @@ export class DiskKeeper {
   }
 
   #decide(): void {
-    const { floorBytes } = this.#options.disk;
     const before = this.#problem;
-    const enough = before === undefined ? floorBytes : floorBytes * resumeFactor;
-    const free = this.#space?.freeBytes ?? Number.POSITIVE_INFINITY;
-    this.#problem = free < enough ? tooFull(free, floorBytes) : undefined;
-    const isNews = (before === undefined) !== (this.#problem === undefined);
-    if (!isNews) return;
-    const { log } = this.#options;
-    if (this.#problem !== undefined) log.warn(this.#space ?? {}, `taking no tasks: ${this.#problem}`);
-    else {
-      log.info(this.#space ?? {}, "there is room on the disk again: taking tasks");
+    this.#problem = this.#problemNow();
+    if (before === undefined && this.#problem !== undefined) this.#mayClaim.abort(new Error(this.#problem));
+    if (before !== undefined && this.#problem === undefined) {
+      this.#mayClaim = new AbortController();
       this.#changed.resolve();
       this.#changed = Promise.withResolvers();
     }
+    if (!this.#isLookingInto) this.#tell();
+  }
+
+  #tell(): void {
+    const isFull = this.#problem !== undefined;
+    if (isFull === this.#isTold) return;
+    this.#isTold = isFull;
+    const { log } = this.#options;
+    if (isFull) log.warn(this.#space ?? {}, `taking no tasks: ${this.#problem}`);
+    else log.info(this.#space ?? {}, "there is room on the disk again: taking tasks");
+  }
+
+  #problemNow(): string | undefined {
+    const { floorBytes } = this.#options.disk;
+    const enough = this.#problem === undefined ? floorBytes : floorBytes * resumeFactor;
+    const free = this.#space?.freeBytes;
+    if (free !== undefined && free < enough) return tooFull(free, floorBytes);
+    const isDistrusted = this.#options.clock.monotonic() < this.#distrustUntilMs;
+    if (this.#isLookingInto) return "the engine says that its disk is full";
+    return isDistrusted ? ranOutInWords(free) : undefined;
   }
 
   #see(stored: readonly StoredImage[]): void {
@@ -197,6 +253,11 @@ function usedPercent({ freeBytes, totalBytes }: DiskSpace): number {
 
 function isOurs(name: string): boolean {
   return name.startsWith(`${markRegistry}/`);
+}
+
+function ranOutInWords(freeBytes: number | undefined): string {
+  const free = freeBytes === undefined ? "" : `, though ${bytesInWords(freeBytes)} are free`;
+  return `the engine has said that its disk is full${free}. Make room on it; look at its inodes and quotas, too`;
 }
 
 function tooFull(freeBytes: number, floorBytes: number): string {

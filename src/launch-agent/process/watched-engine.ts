@@ -1,7 +1,10 @@
-import { type Engine, isEngineError } from "../../engine/engine.ts";
+import { type Engine, type EngineErrorCode, isEngineError } from "../../engine/engine.ts";
 
-/** The same engine; every call that fails is told by the code of its error. Cut-off calls are no failures. */
-export function watchedEngine(engine: Engine, onError: (code: string) => void): Engine {
+/**
+ * The same engine; every call that fails is told by the code of its error and its name, before its caller learns of it. Cut-off calls are no
+ * failures.
+ */
+export function watchedEngine(engine: Engine, onError: (code: EngineErrorCode, call: string) => void): Engine {
   return new Proxy(engine, {
     get(target, property) {
       const member: unknown = Reflect.get(target, property, target);
@@ -10,7 +13,7 @@ export function watchedEngine(engine: Engine, onError: (code: string) => void): 
         const result: unknown = Reflect.apply(member, target, args);
         if (result instanceof Promise)
           result.catch((error: unknown) => {
-            if (isEngineError(error)) onError(error.code);
+            if (isEngineError(error)) onError(error.code, String(property));
           });
         return result;
       };

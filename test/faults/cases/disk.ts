@@ -36,7 +36,7 @@ const heldMs = 500;
 export const diskFaults: readonly Fault[] = [
   {
     id: "D15",
-    what: "the disk at 95 %: images go to the low mark, those in use and foreign ones stay; below the floor nothing is claimed until there is room; what it was too late for is infrastructure",
+    what: "the disk at 95 %: images go to the low mark, those in use and foreign ones stay; below the floor nothing is claimed until there is room; what it was too late for is infrastructure, and looked into at once",
     run: async () => await fillDisk(),
   },
 ];
@@ -117,15 +117,17 @@ async function pausesAndResumes({ controlPlane, engine }: Stage, agent: LaunchAg
   }
 }
 
-/** Somebody takes all the rest between two looks: the engine itself has to say so, at a container and at a pull. */
+/**
+ * Somebody takes all the rest between two looks: the engine itself has to say so, at a container and at a pull. Either way the agent looks at once,
+ * long before its time, and takes nothing more until there is room.
+ */
 async function runOutOfSpace(stage: Stage, toPull: string): Promise<string> {
   const agent = await startAgent(stage, { lookMs: 3_600_000 });
   try {
     await until("the agent looked at the disk", waitMs, () => agent.status().disk?.space);
-    await fillTo(100);
-    const noContainer = await givenBack(enqueue(stage.controlPlane));
+    const noContainer = await findFull(stage, agent, {});
     const images = [{ image: toPull, environment: {} }];
-    const noImage = await givenBack(enqueue(stage.controlPlane, { executor: "docker", images }));
+    const noImage = await findFull(stage, agent, { executor: "docker", images });
     for (const words of [noContainer, noImage])
       if (!words.includes("no space left on device")) throw new Error(`not in words: ${words}`);
     if (!noImage.includes("make room on it")) throw new Error(`no advice: ${noImage}`);
@@ -134,6 +136,20 @@ async function runOutOfSpace(stage: Stage, toPull: string): Promise<string> {
     await agent.stop("the fault is over");
     await rm(filler, { force: true });
   }
+}
+
+/** Returns why the task was given back. A second one waits meanwhile, and runs once there is room. */
+async function findFull({ controlPlane }: Stage, agent: LaunchAgent, container: Partial<Task["container"]>) {
+  await fillTo(100);
+  const words = await givenBack(enqueue(controlPlane, container));
+  const problem = await until("the agent says why it takes no tasks", waitMs, () => agent.status().disk?.problem);
+  const second = enqueue(controlPlane);
+  if (!problem.includes("the engine's disk has")) throw new Error(`it says: ${problem}`);
+  await sleep(2 * heldMs);
+  if (second.records.length > 0) throw new Error("a task was taken though the engine had said that its disk is full");
+  await rm(filler);
+  await succeeds(second);
+  return words;
 }
 
 /** Of 60 MB each, 3 % of the disk: four that an agent pulled, of which a container uses one, and one of somebody else. */

@@ -26,9 +26,9 @@ export const engineFaults: readonly Fault[] = [
   },
   {
     id: "D04",
-    what: "dockerd stopped (SIGSTOP) for 35 s, longer than any call's deadline: the job goes on",
+    what: "dockerd stopped (SIGSTOP) for 60 s, longer than any call's deadline: the job goes on",
     alone: true,
-    run: async (world) => await stopEngine(world, 35_000),
+    run: async (world) => await stopEngine(world, 60_000),
   },
   {
     id: "D05",

@@ -244,7 +244,6 @@ async function claimLoop(api: AgentApi, index: number, signal: AbortSignal): Pro
     agent: { name: `loop-${index}`, hostname: "", version: "" },
     room: new Room({ tasks: 1, memoryBytes: 1, cpus: 1 }),
     waitMs: 30_000,
-    ready: () => Promise.resolve(),
     session: undefined,
     onNameTaken: () => {},
     onClaim: () => {

@@ -1,21 +1,14 @@
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { EngineProxy } from "./support/engine-proxy.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
-import { examples, Home } from "./support/program.ts";
+import { sharedHome } from "./support/fixtures.ts";
+import { examples } from "./support/program.ts";
 
 leavesNothingBehind();
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await Home.open();
-});
-
-afterAll(async () => {
-  await home[Symbol.asyncDispose]();
-});
+const home = await sharedHome();
 
 describe("a config that is wrong is told with place and hint, before any container is made:", () => {
   let proxy: EngineProxy;

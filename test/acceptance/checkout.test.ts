@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { gitSource } from "../../src/control-plane/vcs/git-source.ts";
 import { describeAddress } from "../../src/engine/docker/index.ts";
 import { addressUnderTest } from "../docker/engine-under-test.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { oneJob, play } from "./support/stage.ts";
 
 leavesNothingBehind();

@@ -1,21 +1,13 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { answer, fakeDockerDaemon } from "../fakes/fake-docker-daemon.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
-import { Home } from "./support/program.ts";
+import { sharedHome } from "./support/fixtures.ts";
 
 leavesNothingBehind();
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await Home.open();
-});
-
-afterAll(async () => {
-  await home[Symbol.asyncDispose]();
-});
+const home = await sharedHome();
 
 interface Report {
   fit: boolean;

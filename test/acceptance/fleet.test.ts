@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { end, Fleet } from "./support/fleet.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
 import { Home, told } from "./support/program.ts";
 
 leavesNothingBehind();

@@ -3,10 +3,11 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { describeAddress } from "../../src/engine/docker/index.ts";
 import { addressUnderTest } from "../docker/engine-under-test.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
+import { sharedTree } from "./support/fixtures.ts";
 import { oneJob, play, stepsOf } from "./support/stage.ts";
 
 leavesNothingBehind();
@@ -21,16 +22,7 @@ const everything = [
   "store_artifacts: {path: out}",
 ];
 
-let tree: string;
-
-beforeAll(() => {
-  tree = mkdtempSync(join(tmpdir(), "cofferdam-tree-"));
-  writeFileSync(join(tree, "hello.txt"), "hello\n");
-});
-
-afterAll(() => {
-  rmSync(tree, { recursive: true });
-});
+const tree = await sharedTree({ "hello.txt": "hello\n" });
 
 const docker = (image: string, more = ""): string => `docker: [{image: "${image}"${more}}]`;
 

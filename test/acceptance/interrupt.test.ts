@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { engineUnderTest } from "../docker/engine-under-test.ts";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { EngineProxy } from "./support/engine-proxy.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
-import { Home, told } from "./support/program.ts";
+import { sharedHome } from "./support/fixtures.ts";
+import { told } from "./support/program.ts";
 
 leavesNothingBehind();
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await Home.open();
-});
-
-afterAll(async () => {
-  await home[Symbol.asyncDispose]();
-});
+const home = await sharedHome();
 
 const stubborn = (trap: string): string => `version: 2.1
 jobs:

@@ -1,25 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Network } from "../../src/protocol/task.ts";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
 import { noNetwork } from "../fakes/tasks.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
+import { sharedTree } from "./support/fixtures.ts";
 import { oneJob, play, stepsOf } from "./support/stage.ts";
 
 leavesNothingBehind();
 
 const mebibyte = 1024 ** 2;
-let tree: string;
-
-beforeAll(() => {
-  tree = mkdtempSync(join(tmpdir(), "cofferdam-tree-"));
-  writeFileSync(join(tree, "lock.txt"), "1\n");
-});
-
-afterAll(() => {
-  rmSync(tree, { recursive: true });
-});
+const tree = await sharedTree({ "lock.txt": "1\n" });
 
 const circuit = (executor: string): string => `version: 2.1
 jobs:

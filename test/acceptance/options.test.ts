@@ -1,20 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { leavesNothingBehind } from "./support/leaks.ts";
-import { Home, told } from "./support/program.ts";
+import { describe, expect, test } from "vitest";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
+import { sharedHome } from "./support/fixtures.ts";
+import { told } from "./support/program.ts";
 
 leavesNothingBehind();
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await Home.open();
-});
-
-afterAll(async () => {
-  await home[Symbol.asyncDispose]();
-});
+const home = await sharedHome();
 
 const statuses = (stdout: string): Record<string, string> =>
   Object.fromEntries([...told(stdout).story.jobs.values()].map((job) => [job.name, job.status]));

@@ -1,22 +1,14 @@
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openControlPlane } from "../../src/control-plane/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { leavesNothingBehind } from "./support/leaks.ts";
-import { Home } from "./support/program.ts";
+import { leavesNothingBehind } from "../docker/leaves-nothing-behind.ts";
+import { sharedHome } from "./support/fixtures.ts";
 import { oneJob, play, stepsOf } from "./support/stage.ts";
 
 leavesNothingBehind();
 
-let home: Home;
-
-beforeAll(async () => {
-  home = await Home.open();
-});
-
-afterAll(async () => {
-  await home[Symbol.asyncDispose]();
-});
+const home = await sharedHome();
 
 /** A run holds some 120 MB by itself, and what its garbage collector has not looked at. */
 const flatBytes = 400 * 1024 * 1024;

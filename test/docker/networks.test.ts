@@ -1,84 +1,50 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Engine } from "../../src/engine/engine.ts";
-import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { Secret } from "../../src/lib/secret.ts";
 import { Network, type Task } from "../../src/protocol/task.ts";
-import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
-import { engineUnderTest } from "./engine-under-test.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
+import type { FakeControlPlane, FakeTask } from "../fakes/fake-control-plane.ts";
+import { said } from "../fakes/fake-task.ts";
+import { noNetwork } from "../fakes/tasks.ts";
+import { debian, EngineStage, inImages } from "./agents.ts";
 import { type NetworkWorld, openNetworkWorld, reachScript } from "./network-world.ts";
 
-const mebibyte = 1024 ** 2;
 const never = new AbortController().signal;
 
+let stage: EngineStage;
 let controlPlane: FakeControlPlane;
-let engine: Engine;
-let agent: LaunchAgent;
-let before: Snapshot;
-let name: string;
 
 beforeEach(async () => {
-  before = await takeSnapshot();
-  engine = await engineUnderTest();
-  controlPlane = new FakeControlPlane();
-  name = `docker-networks-${randomUUID().slice(0, 8)}`;
-  agent = startLaunchAgent({
-    api: { baseUrl: await controlPlane.listen(), token: new Secret(controlPlane.classToken) },
-    engine,
-    name,
-    hostname: "test",
-    version: "test",
-    capacity: { tasks: 2, memoryBytes: 4096 * mebibyte, cpus: 8 },
-    taskAgentImage: "cofferdam/task-agent:dev",
-    clock: systemClock,
-    newId: randomUUID,
-    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+  stage = await EngineStage.of("docker-networks");
+  controlPlane = stage.controlPlane;
+  stage.startAgent({
     // None is made ahead, so that a test knows which one its task gets.
     sandboxes: { mode: "required", ready: 1, pauseMs: 3_600_000 },
     resolve: async (host) => (host === "registry.test" ? ["203.0.113.2"] : []),
   });
 });
 
-afterEach(async () => {
-  await agent.stop("the test is over");
-  await controlPlane.close();
-  await assertNoLeaks(before);
-});
+afterEach(async () => await stage.close());
 
-function enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-  const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
-  const network = Network.parse({});
-  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
-  return controlPlane.enqueue(aTask({ id: randomUUID(), container: { limits, network, ...container }, work }));
+function enqueue(command: string, container: Partial<Task["container"]>): FakeTask {
+  return stage.enqueue(command, { network: Network.parse({}), ...container });
 }
 
-async function ended(task: FakeTask): Promise<string | undefined> {
-  const end = () => task.records.find(({ record }) => record.type === "task-ended")?.record;
-  await controlPlane.until(() => end() !== undefined);
-  const record = end();
-  return record?.type === "task-ended" ? record.status : undefined;
+/** What was said to the task of its network. */
+function toldTo(task: FakeTask): string {
+  return said(task, { lane: "launch" });
 }
 
-function said(task: FakeTask, lane: "launch" | "task"): string {
-  const pieces = task.records.filter((each) => each.lane === lane && each.record.type === "output");
-  return Buffer.concat(pieces.map(({ body }) => body)).toString();
+function saidBy(task: FakeTask): string {
+  return said(task, { lane: "task" });
 }
 
 function lines(task: FakeTask): string[] {
-  return said(task, "task").trimEnd().split("\n");
+  return saidBy(task).trimEnd().split("\n");
 }
 
-/** In an image with bash, as root. */
-function inDebian(changes: Partial<Task["container"]> = {}): Partial<Task["container"]> {
-  return { executor: "docker", images: [{ image: "debian:bookworm-slim", environment: {} }], ...changes };
-}
-
-async function run(command: string, container: Partial<Task["container"]> = inDebian()): Promise<FakeTask> {
+async function run(command: string, container: Partial<Task["container"]> = debian): Promise<FakeTask> {
   const task = enqueue(command, container);
-  expect(await ended(task)).toBe("success");
+  expect(await controlPlane.ended(task)).toMatchObject({ status: "success" });
   return task;
 }
 
@@ -103,7 +69,7 @@ describe("in a world with a host, a metadata service and a machine beyond", () =
     const task = await run(reachScript(everything));
 
     expect(lines(task)).toEqual([...states([world.outside], "open"), ...states(world.forbidden, "closed")]);
-    expect(said(task, "launch")).toContain("Network: out, everywhere else. Never: other tasks");
+    expect(toldTo(task)).toContain("Network: out, everywhere else. Never: other tasks");
   });
 
   test("a name that stands for a forbidden address does not lead there", async () => {
@@ -120,7 +86,7 @@ describe("in a world with a host, a metadata service and a machine beyond", () =
 
     const task = await run(`${flush}; sudo id -u; ${reachScript(world.forbidden)}`, {});
 
-    expect(said(task, "task").match(/Operation not permitted/g)?.length).toBeGreaterThanOrEqual(2);
+    expect(saidBy(task).match(/Operation not permitted/g)?.length).toBeGreaterThanOrEqual(2);
     expect(lines(task).slice(-1 - world.forbidden.length)).toEqual(["0", ...states(world.forbidden, "closed")]);
   });
 
@@ -128,40 +94,40 @@ describe("in a world with a host, a metadata service and a machine beyond", () =
     const [address = "", port = ""] = world.outside.split(" ");
     const network = Network.parse({ allow: [{ to: "registry.test", ports: [port] }] });
 
-    const task = await run(reachScript([world.outside, `${address} 22`, "192.0.2.1 443"]), inDebian({ network }));
+    const task = await run(reachScript([world.outside, `${address} 22`, "192.0.2.1 443"]), { ...debian, network });
 
     expect(lines(task)).toEqual([`${address} open`, `${address} closed`, "192.0.2.1 closed"]);
-    expect(said(task, "launch")).toContain(`Network: allow registry.test tcp ${port} (${address})`);
+    expect(toldTo(task)).toContain(`Network: allow registry.test tcp ${port} (${address})`);
     // The task may have ended before.
-    await controlPlane.until(() => said(task, "launch").includes("refused"));
-    expect(said(task, "launch")).toContain(`refused: 192.0.2.1 tcp 443\nrefused: ${address} tcp 22\n`);
+    await controlPlane.until(() => toldTo(task).includes("refused"));
+    expect(toldTo(task)).toContain(`refused: 192.0.2.1 tcp 443\nrefused: ${address} tcp 22\n`);
   });
 
   test("what is denied is let through in audit, and told", async () => {
     const [address = "", port = ""] = world.outside.split(" ");
     const network = Network.parse({ deny: [{ to: "203.0.113.0/24" }], audit: true });
 
-    const task = await run(reachScript([world.outside, ...world.forbidden]), inDebian({ network }));
+    const task = await run(reachScript([world.outside, ...world.forbidden]), { ...debian, network });
 
     expect(lines(task)).toEqual([`${address} open`, ...states(world.forbidden, "closed")]);
-    await controlPlane.until(() => said(task, "launch").includes("audit:"));
-    expect(said(task, "launch")).toContain(`not allowed, let through for the audit: ${address} tcp ${port}\n`);
+    await controlPlane.until(() => toldTo(task).includes("audit:"));
+    expect(toldTo(task)).toContain(`not allowed, let through for the audit: ${address} tcp ${port}\n`);
   });
 });
 
 test("a task finds no way to another one", async () => {
   const listen =
     'perl -MIO::Socket::INET -e \'$s = IO::Socket::INET->new(LocalPort => 9000, Listen => 9) or die; print `hostname -i`; $| = 1; print "\\n"; while ($c = $s->accept) { print "reached\\n" }\'';
-  const other = enqueue(listen, inDebian());
-  await controlPlane.until(() => /^198\.19\.[\d.]+\s/m.test(said(other, "task")));
-  const [address = ""] = said(other, "task").split(/\s/);
+  const other = enqueue(listen, debian);
+  await controlPlane.until(() => /^198\.19\.[\d.]+\s/m.test(saidBy(other)));
+  const [address = ""] = saidBy(other).split(/\s/);
 
   const task = await run(`${reachScript([`${address} 9000`])}; cat /proc/net/arp`);
 
   const [reached, ...neighbours] = lines(task);
   expect(reached).toBe(`${address} closed`);
   expect(neighbours.join("\n")).not.toContain(address);
-  expect(said(other, "task")).not.toContain("reached");
+  expect(saidBy(other)).not.toContain("reached");
 });
 
 test("a task has no IPv6 but its own loopback", async () => {
@@ -176,14 +142,17 @@ test("an engine on which no subnet is left says so, and what to do", async () =>
   await run("true");
   const network = { name: `cofferdam-test-${randomUUID()}`, labels: {}, subnets: ["198.19.0.0/16"] };
 
-  await expect(engine.ensureNetwork(network, never)).rejects.toThrow(
+  await expect(stage.engine.ensureNetwork(network, never)).rejects.toThrow(
     /no subnet is left for network .*Remove networks that nobody uses/,
   );
 });
 
 test("names are resolved", async () => {
   await run("true");
-  const [sandbox] = await engine.list({ "dev.cofferdam.agent": name, "dev.cofferdam.role": "sandbox" }, never);
+  const [sandbox] = await stage.engine.list(
+    { "dev.cofferdam.agent": stage.name, "dev.cofferdam.role": "sandbox" },
+    never,
+  );
 
   const task = await run(`getent hosts ${sandbox?.labels["dev.cofferdam.sandbox"]}; grep nameserver /etc/resolv.conf`);
 
@@ -192,25 +161,21 @@ test("names are resolved", async () => {
 });
 
 test("a class without a network has nothing but loopback", async () => {
-  const task = await run("ls /sys/class/net", inDebian({ network: noNetwork }));
+  const task = await run("ls /sys/class/net", { ...debian, network: noNetwork });
 
   expect(lines(task)).toEqual(["lo"]);
 });
 
 test("services are on localhost, under their names", async () => {
-  const images = [
-    { image: "debian:bookworm-slim", environment: {} },
-    {
-      image: "busybox:latest",
-      name: "web.internal",
-      environment: {},
-      command: ["sh", "-c", "echo hello > index.html; exec httpd -f -p 8124"],
-    },
-  ];
+  const web = {
+    image: "busybox:latest",
+    name: "web.internal",
+    command: ["sh", "-c", "echo hello > index.html; exec httpd -f -p 8124"],
+  };
 
   const task = await run(
     `until bash -c 'exec 3<>/dev/tcp/web.internal/8124' 2>/dev/null; do :; done; echo reached; getent hosts web.internal`,
-    { executor: "docker", images },
+    inImages({ image: "debian:bookworm-slim" }, web),
   );
 
   expect(lines(task)).toEqual(["reached", expect.stringMatching(/^127\.0\.0\.1\s+web\.internal/)]);
@@ -230,6 +195,6 @@ test("a sandbox is had again by the next task, unless one has left something in 
 
 /** Until no container of a task is left, so that its sandbox has been looked at or is about to be. */
 async function untilIdle(): Promise<void> {
-  const labels = { "dev.cofferdam.agent": name, "dev.cofferdam.role": "task" };
-  while ((await engine.list(labels, never)).length > 0) await systemClock.sleep(20);
+  const labels = { "dev.cofferdam.agent": stage.name, "dev.cofferdam.role": "task" };
+  while ((await stage.engine.list(labels, never)).length > 0) await systemClock.sleep(20);
 }

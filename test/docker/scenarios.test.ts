@@ -1,21 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { seenOf, wantedOf } from "../scenarios/compare.ts";
 import { runScenario } from "../scenarios/run.ts";
 import { loadScenarios } from "../scenarios/scenario.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
+import { leavesNothingBehind } from "./leaves-nothing-behind.ts";
 
 const taskAgentImage = "cofferdam/task-agent:dev";
 
-let before: Snapshot;
-
-beforeAll(async () => {
-  before = await takeSnapshot();
-});
-
-afterAll(async () => {
-  await assertNoLeaks(before);
-});
+leavesNothingBehind();
 
 // The scenarios have `network: none`: whatever they check out, restore, attach or store goes through the channel.
 for (const scenario of (await loadScenarios()).filter(({ expected }) => !expected.dummyOnly)) {

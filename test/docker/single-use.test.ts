@@ -1,55 +1,27 @@
-import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { Engine } from "../../src/engine/engine.ts";
-import { type AgentEvent, type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { Secret } from "../../src/lib/secret.ts";
 import { Network } from "../../src/protocol/task.ts";
-import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aRunStep, aTask } from "../fakes/tasks.ts";
-import { engineUnderTest } from "./engine-under-test.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
+import type { FakeControlPlane, FakeTask } from "../fakes/fake-control-plane.ts";
+import * as fake from "../fakes/fake-task.ts";
+import { debian, EngineStage } from "./agents.ts";
 
 /** COFFERDAM_TEST_TASKS=1000 for the whole proof, which takes minutes. */
 const tasks = Number(process.env["COFFERDAM_TEST_TASKS"] ?? 24);
-const mebibyte = 1024 ** 2;
-const never = new AbortController().signal;
 
+let stage: EngineStage;
 let controlPlane: FakeControlPlane;
-let engine: Engine;
-let agent: LaunchAgent;
-let before: Snapshot;
-let name: string;
-let events: AgentEvent[];
 
 beforeEach(async () => {
-  before = await takeSnapshot();
-  engine = await engineUnderTest();
-  controlPlane = new FakeControlPlane();
-  name = `docker-single-use-${randomUUID().slice(0, 8)}`;
-  events = [];
-  agent = startLaunchAgent({
-    api: { baseUrl: await controlPlane.listen(), token: new Secret(controlPlane.classToken) },
-    engine,
-    name,
-    hostname: "test",
-    version: "test",
-    capacity: { tasks: 3, memoryBytes: 4096 * mebibyte, cpus: 8 },
-    taskAgentImage: "cofferdam/task-agent:dev",
-    clock: systemClock,
-    newId: randomUUID,
-    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-    onEvent: (event) => events.push(event),
+  stage = await EngineStage.of("docker-single-use");
+  controlPlane = stage.controlPlane;
+  stage.startAgent({
+    capacity: { tasks: 3, memoryBytes: 4096 * 1024 ** 2, cpus: 8 },
     pool: { perShape: 2, total: 2, pauseMs: 0, checkMs: 500 },
     sandboxes: { mode: "required", ready: 2 },
   });
 });
 
-afterEach(async () => {
-  await agent.stop("the test is over");
-  await controlPlane.close();
-  await assertNoLeaks(before);
-});
+afterEach(async () => await stage.close());
 
 /** Fails in a container in which a task has been before, and where another task has the sandbox's network at the same time. */
 const command = `if [ -e /tmp/was-here ]; then exit 1; fi; touch /tmp/was-here
@@ -57,18 +29,12 @@ if (exec 9<>/dev/tcp/127.0.0.1/18777) 2>/dev/null; then exit 2; fi
 perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 18777, Listen => 1, ReuseAddr => 1) or exit 3; select undef, undef, undef, 0.02'`;
 
 function enqueue(): FakeTask {
-  const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
-  const images = [{ image: "debian:bookworm-slim", environment: {} }];
-  const container = { limits, network: Network.parse({}), executor: "docker" as const, images };
-  return controlPlane.enqueue(
-    aTask({ id: randomUUID(), container, work: { steps: [aRunStep(command)], killGraceMs: 500 } }),
-  );
+  return stage.enqueue(command, { ...debian, network: Network.parse({}) });
 }
 
 /** Undefined while it goes on. One whose container was killed before it began goes back to the queue. */
 function endOf(task: FakeTask): string | undefined {
-  const end = task.records.map(({ record }) => record).find((record) => record.type === "task-ended");
-  return end?.type === "task-ended" ? end.status : task.unclaimed.length > 0 ? "given back" : undefined;
+  return fake.endOf(task)?.status ?? (task.unclaimed.length > 0 ? "given back" : undefined);
 }
 
 test(`no container, and no sandbox at once, is ever had by two of ${tasks} tasks, whatever is killed meanwhile`, {
@@ -77,7 +43,7 @@ test(`no container, and no sandbox at once, is ever had by two of ${tasks} tasks
   const all: FakeTask[] = [enqueue()];
   await controlPlane.until(() => all.every((task) => endOf(task) !== undefined));
   // The next one is a hit, before anything is killed.
-  await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(async () => await stage.running("pool"), { timeout: 20_000 }).not.toEqual([]);
   const killing = new AbortController();
   const killer = killNowAndThen(killing.signal);
   for (let left = tasks - 1; left > 0; left--) {
@@ -92,13 +58,8 @@ test(`no container, and no sandbox at once, is ever had by two of ${tasks} tasks
 
   expect(ends["failed"]).toBeUndefined();
   expect(ends["success"]?.length).toBeGreaterThanOrEqual(all.length - killed);
-  expect(events.filter(({ type }) => type === "hit").length).toBeGreaterThan(0);
+  expect(stage.count("hit")).toBeGreaterThan(0);
 });
-
-async function waiting(): Promise<number> {
-  const found = await engine.list({ "dev.cofferdam.agent": name, "dev.cofferdam.role": "pool" }, never);
-  return found.filter(({ kind, running }) => kind === "container" && running).length;
-}
 
 /** Something that waits, runs or holds a network, each time. Returns how many. */
 async function killNowAndThen(signal: AbortSignal): Promise<number> {
@@ -106,10 +67,9 @@ async function killNowAndThen(signal: AbortSignal): Promise<number> {
   for (let round = 0; !signal.aborted; round++) {
     await systemClock.sleep(700, signal).catch(() => undefined);
     const role = ["pool", "task", "sandbox"][round % 3] ?? "pool";
-    const found = await engine.list({ "dev.cofferdam.agent": name, "dev.cofferdam.role": role }, never);
-    const victim = found.find(({ kind, running }) => kind === "container" && running);
-    if (signal.aborted || !victim) continue;
-    await engine.kill(victim.id, never);
+    const [victim] = await stage.running(role);
+    if (signal.aborted || victim === undefined) continue;
+    await stage.engine.kill(victim, AbortSignal.timeout(20_000));
     killed++;
   }
   return killed;

@@ -7,7 +7,7 @@ import { namesOf } from "../../../src/launch-agent/images/marks.ts";
 import { RegistryAuth } from "../../../src/launch-agent/images/registry-auth.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { addressUnderTest } from "../engine-under-test.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "../leak-check.ts";
+import { leavesNothingBehind } from "../leaves-nothing-behind.ts";
 import { account, startTestRegistry, type TestRegistry } from "./registry.ts";
 import { removeNewImages } from "./remove-new-images.ts";
 
@@ -15,20 +15,17 @@ const signal = new AbortController().signal;
 const quiet = { signal, onProgress: () => {} };
 const wrong = { username: "alice", password: "guessed" };
 
+leavesNothingBehind();
+
 let engine: Engine;
 let registry: TestRegistry;
-let before: Snapshot;
 let cleanUp: () => Promise<void>;
 
 beforeAll(async () => {
-  before = await takeSnapshot();
   registry = await startTestRegistry();
 });
 
-afterAll(async () => {
-  await registry[Symbol.asyncDispose]();
-  await assertNoLeaks(before);
-});
+afterAll(async () => await registry[Symbol.asyncDispose]());
 
 beforeEach(async () => {
   engine = createDockerEngine({ address: await addressUnderTest(), pullSilenceMs: 2_000 });

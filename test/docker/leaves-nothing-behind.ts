@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "../../docker/leak-check.ts";
+import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
 /** After the tests of a file, containers, networks and volumes are what they were before. */
 export function leavesNothingBehind(): void {

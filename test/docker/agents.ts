@@ -6,8 +6,9 @@ import type { FakeTask } from "../fakes/fake-control-plane.ts";
 import { AgentStage, anAgent } from "../fakes/launch-agents.ts";
 import { runningOf } from "../fakes/owned.ts";
 import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
+import { until } from "../fakes/until.ts";
 import { engineUnderTest } from "./engine-under-test.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "./leak-check.ts";
+import { assertNoLeaks, dockerode, type Snapshot, takeSnapshot } from "./leak-check.ts";
 
 const mebibyte = 1024 ** 2;
 
@@ -19,6 +20,13 @@ type ImageSpec = Task["container"]["images"][number];
 /** What a job in these images says of its container; the first one is the steps', the others are services. */
 export function inImages(...images: (Partial<ImageSpec> & { image: string })[]): Partial<Task["container"]> {
   return { executor: "docker", images: images.map((spec) => ({ environment: {}, ...spec })) };
+}
+
+/** Runs a script in a container behind its agent's back, to its end. */
+export async function execIn(container: string, script: string): Promise<void> {
+  const exec = await (await dockerode()).getContainer(container).exec({ Cmd: ["sh", "-c", script] });
+  await exec.start({});
+  await until(async () => !(await exec.inspect()).Running);
 }
 
 /** Launch agents of this process on the engine under test, all under one name. */

@@ -2,8 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { FakeControlPlane, FakeTask } from "../fakes/fake-control-plane.ts";
 import { said } from "../fakes/fake-task.ts";
-import { debian, EngineStage } from "./agents.ts";
-import { dockerode } from "./leak-check.ts";
+import { debian, EngineStage, execIn } from "./agents.ts";
 
 let stage: EngineStage;
 let controlPlane: FakeControlPlane;
@@ -55,7 +54,8 @@ test("hands the next task to the container that waits, and leaves nothing", asyn
 test("starts the task cold when what waits has been stopped", async () => {
   expect(await ended(enqueue())).toBe("success");
   const id = await untilOneWaits();
-  await stopEverythingIn(id);
+  // Its init goes on, so the engine sees nothing of it.
+  await execIn(id, "kill -STOP -1");
 
   const task = enqueue();
 
@@ -84,11 +84,3 @@ test("never runs two tasks in one container, whatever is killed meanwhile", asyn
   expect(hosts).toHaveLength(tasks.length);
   expect(new Set(hosts).size).toBe(tasks.length);
 });
-
-/** Its init goes on, so the engine sees nothing of it. */
-async function stopEverythingIn(id: string): Promise<void> {
-  const container = (await dockerode()).getContainer(id);
-  const exec = await container.exec({ Cmd: ["sh", "-c", "kill -STOP -1"] });
-  await exec.start({});
-  while ((await exec.inspect()).Running) await systemClock.sleep(20);
-}

@@ -6,8 +6,10 @@ const example = ["--repo", "git://example/pipeline", "--branch", "main", "--foll
 const trigger = ["cofferdam", "trigger", "--config", "/opt/cofferdam/example/.circleci/config.yml", ...example];
 
 let quickstart: Composed;
+let before: string[];
 
 beforeAll(async () => {
+  before = await leftovers([]);
   quickstart = await Composed.open("quickstart.yml");
   await quickstart.compose(
     "up",
@@ -83,8 +85,8 @@ test("agents have no capability, no new privileges and a root that cannot be wri
 
 test("down drains, and leaves the data and the tokens alone; with --volumes it leaves nothing of ours", async () => {
   await quickstart.compose("down");
-  expect(await leftovers()).toEqual(["cofferdam_data", "cofferdam_tokens"]);
+  expect(await leftovers(before)).toEqual(["cofferdam_data", "cofferdam_tokens"]);
 
   await quickstart.compose("down", "--volumes");
-  expect(await leftovers()).toEqual([]);
+  expect(await leftovers(before)).toEqual([]);
 });

@@ -12,8 +12,10 @@ const config =
 
 /** Takes back what was made, and no more: the engine may have a Swarm, and that one a token, already. */
 const undo = new AsyncDisposableStack();
+let before: string[];
 
 beforeAll(async () => {
+  before = await leftovers([]);
   await joinSwarm();
   const token = await startControlPlane();
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-stack-"));
@@ -54,7 +56,7 @@ test("docker stack rm drains, and leaves no container, network or volume of the 
   await removeStack();
 
   const named = await dockerOk(["ps", "--all", "--quiet", "--filter", `name=${controlPlane}`, "--no-trunc"]);
-  expect(await leftovers()).toEqual([named]);
+  expect(await leftovers(before)).toEqual([named]);
 });
 
 async function joinSwarm(): Promise<void> {

@@ -80,8 +80,11 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await sleep(200);
 }
 
-/** The containers, networks and volumes that Cofferdam has on the engine under test; volumes by name, the others by id. */
-export async function leftovers(): Promise<string[]> {
+/**
+ * The containers, networks and volumes that Cofferdam has on the engine under test, but for those that were there before;
+ * volumes by name, the others by id.
+ */
+export async function leftovers(before: readonly string[]): Promise<string[]> {
   const ours = ["--filter", "label=dev.cofferdam.role"];
   const lists = await Promise.all([
     dockerOk(["ps", "--all", "--quiet", "--no-trunc", ...ours]),
@@ -90,7 +93,7 @@ export async function leftovers(): Promise<string[]> {
     dockerOk(["volume", "ls", "--quiet", ...ours]),
     dockerOk(["volume", "ls", "--quiet", "--filter", "name=cofferdam_"]),
   ]);
-  return lists.flatMap(lines);
+  return lists.flatMap(lines).filter((object) => !before.includes(object));
 }
 
 export function lines(text: string): string[] {

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "gap"
   | "too-large"
   | "no-more-attempts"
+  | "too-many-tries"
   | "unavailable";
 
 const statusOf: Record<ErrorCode, number> = {
@@ -26,6 +27,7 @@ const statusOf: Record<ErrorCode, number> = {
   gap: 409,
   "no-more-attempts": 409,
   "too-large": 413,
+  "too-many-tries": 429,
   unavailable: 503,
 };
 
@@ -35,11 +37,18 @@ export class ControlPlaneError extends Error {
   readonly code: ErrorCode;
   /** Said beside code and message. */
   readonly details: Record<string, unknown>;
+  /** When the caller may come again. */
+  readonly retryAfterSeconds: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Record<string, unknown>; retryAfterSeconds?: number } = {},
+  ) {
     super(message, "cause" in options ? { cause: options.cause } : {});
     this.code = code;
     this.details = options.details ?? {};
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 
   /** The HTTP status that tells it. */

@@ -8,6 +8,7 @@ export function answerErrors(server: FastifyInstance): void {
     if (error instanceof ControlPlaneError) {
       if (error.code === "unavailable" && error.cause !== undefined)
         request.log.error({ err: error, method: request.method, url: request.url }, "not available for now");
+      if (error.retryAfterSeconds !== undefined) reply.header("retry-after", error.retryAfterSeconds);
       return await answer(reply, error.status, { ...error.details, ...apiError(error) });
     }
     const status = statusOf(error);

@@ -14,6 +14,7 @@ import { healthRoutes } from "./health.ts";
 import { operatorRoutes } from "./operator/routes.ts";
 import { orbRoutes } from "./orbs/routes.ts";
 import type { Certificate } from "./tls.ts";
+import { boundTokenTries } from "./token-tries.ts";
 
 const jsonBodyBytes = 1024 * 1024;
 
@@ -45,6 +46,7 @@ export function createServer(
     routerOptions: { maxParamLength: 500 },
   });
   answerErrors(server);
+  boundTokenTries(server, context);
   healthRoutes(server, context);
   claimRoutes(server, context, waiters);
   imagePinRoutes(server, context);

@@ -8,9 +8,10 @@ import type { Calls, PlaneSettings, Seen } from "./control-plane-process.ts";
 
 /** The control plane as a process that can be killed, told over its channel what a person would ask of it. */
 const settings = JSON.parse(process.argv[2] ?? "") as PlaneSettings;
+let aheadMs = 0;
 const controlPlane = await openControlPlane({
   dataDirectory: settings.directory,
-  clock: systemClock,
+  clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
   route: (resourceClass): Route | undefined => {
     if (resourceClass === undefined) return undefined;
     return { queue: resourceClass, ...ClassSettings.parse(settings.classSettings) };
@@ -44,6 +45,10 @@ const calls: Calls = {
     return id;
   },
   cancel: async ({ pipeline }) => await controlPlane.cancelPipeline(pipeline, "the test cancels it"),
+  setClock: async ({ byMs }) => {
+    aheadMs += byMs;
+    await Promise.resolve();
+  },
   events: async ({ pipeline }) => {
     if (!stories.has(pipeline)) void follow(pipeline);
     await Promise.resolve();

@@ -27,6 +27,8 @@ export interface Calls {
   /** Starts a pipeline; answers its id. */
   start(argument: { config: string; secret: string }): Promise<string>;
   cancel(argument: { pipeline: string }): Promise<void>;
+  /** Sets its clock, by so much. */
+  setClock(argument: { byMs: number }): Promise<void>;
   /** All that has happened in it, so far. */
   events(argument: { pipeline: string }): Promise<Seen[]>;
 }

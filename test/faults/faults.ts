@@ -1,3 +1,4 @@
+import { abuseFaults } from "./cases/abuse.ts";
 import { agentFaults } from "./cases/agent.ts";
 import { agentHostFaults } from "./cases/agent-host.ts";
 import { claimFaults } from "./cases/claims.ts";
@@ -13,6 +14,7 @@ export const faults: readonly Fault[] = [
   ...controlPlaneFaults,
   ...networkFaults,
   ...claimFaults,
+  ...abuseFaults,
   ...engineFaults,
   ...diskFaults,
   ...agentFaults,

@@ -7,24 +7,32 @@ import { isTaskEnd } from "../pipelines/status.ts";
 import { type Attempt, closeOpenSteps } from "../store/events.ts";
 import type { Row } from "../store/schema.ts";
 import type { Unit } from "../store/store.ts";
-import { findTask, lockTask, prolongLeases, renewLease, tasksOutOfLease, updateTask } from "../store/tasks.ts";
+import { findTask, lockTask, renewLease, setLeases, tasksOutOfLease, updateTask } from "../store/tasks.ts";
 import { topics } from "../topics.ts";
 import { isSameHolder } from "./holder.ts";
 
 /** How long an agent holds a task without a word, where nobody says otherwise. */
 export const defaultLeaseMs = 30_000;
 const expiryIntervalMs = 2_000;
+/** More than a busy process is late. */
+const unseenMs = 10_000;
 
-/** Gives every running task a whole lease: while the control plane was down, nobody could renew one. */
+/** Gives every running task a whole lease, and none more than that: while the control plane was down, nobody could renew one. */
 export async function refreshLeases(context: Pick<Context, "store" | "clock" | "leaseMs">): Promise<void> {
-  await context.store.transaction((unit) => prolongLeases(unit.db, context.clock.now() + context.leaseMs));
+  await context.store.transaction((unit) => setLeases(unit.db, context.clock.now() + context.leaseMs));
 }
 
 /** Takes tasks away from agents that are not heard of any more, until the signal aborts. */
 export async function expireLeases(context: Context, signal: AbortSignal): Promise<void> {
+  const { clock } = context;
+  let lookedMs = clock.now();
   for (;;) {
-    await context.clock.sleep(expiryIntervalMs, signal);
-    await expireLeasesOnce(context);
+    await clock.sleep(expiryIntervalMs, signal);
+    const passedMs = clock.now() - lookedMs;
+    lookedMs += passedMs;
+    // A clock that is set says nothing of agents; and while this machine sleeps, or the process is stopped, none can be heard.
+    const hasJumped = passedMs < 0 || passedMs > expiryIntervalMs + unseenMs;
+    await (hasJumped ? refreshLeases(context) : expireLeasesOnce(context));
   }
 }
 

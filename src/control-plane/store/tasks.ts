@@ -75,14 +75,9 @@ export async function tasksOutOfLease(db: Db, nowMs: number): Promise<Row<"task"
     .execute();
 }
 
-/** Every lease lasts at least until `untilMs`. */
-export async function prolongLeases(db: Db, untilMs: number): Promise<void> {
-  await db
-    .updateTable("task")
-    .set({ lease_expires_ms: untilMs })
-    .where("status", "=", "running")
-    .where("lease_expires_ms", "<", untilMs)
-    .execute();
+/** Every lease lasts until `untilMs`. */
+export async function setLeases(db: Db, untilMs: number): Promise<void> {
+  await db.updateTable("task").set({ lease_expires_ms: untilMs }).where("status", "=", "running").execute();
 }
 
 /** Prolongs one attempt's lease, if it still holds it. */

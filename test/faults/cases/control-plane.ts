@@ -8,6 +8,8 @@ import type { Fault } from "../fault.ts";
 import { gushing, ticking } from "../jobs.ts";
 import type { World } from "../world.ts";
 
+const hourMs = 3_600_000;
+const soon = ticking({ ticks: 3, everyMs: 10 });
 const run = promisify(execFile);
 const mebibyte = 1024 ** 2;
 
@@ -32,6 +34,16 @@ export const controlPlaneFaults: readonly Fault[] = [
     id: "F13",
     what: "control plane killed -9 six times at random moments under load",
     run: async (world) => await killAgainAndAgain(world, 6),
+  },
+  {
+    id: "F15",
+    what: "the control plane's clock is set an hour ahead, and two back: no lease runs out",
+    run: async (world) => await setClock(world),
+  },
+  {
+    id: "F15S",
+    what: "the control plane is stopped (SIGSTOP) for longer than a lease: no lease runs out",
+    run: async (world) => await pause(world, { leaseMs: 15_000, forMs: 20_000 }),
   },
 ];
 
@@ -75,4 +87,29 @@ async function fillDisk(world: World): Promise<string> {
   await Promise.all([rm(filler), rm(join(world.directory, "data", "filler-2"), { force: true })]);
   const evidence = await world.finish();
   return `${evidence}, ${refused()} calls refused`;
+}
+
+async function setClock(world: World): Promise<string> {
+  await world.begin();
+  await world.startAgent();
+  const running = await world.start(ticking({ ticks: 180, everyMs: 100 }));
+  await world.untilOutput(running);
+  for (const byMs of [hourMs, -2 * hourMs]) {
+    await world.plane.call("setClock", { byMs });
+    // Leases are looked at every two seconds.
+    await sleep(6_000);
+    await world.start(soon);
+  }
+  return await world.finish();
+}
+
+async function pause(world: World, { leaseMs, forMs }: { leaseMs: number; forMs: number }): Promise<string> {
+  await world.begin({ leaseMs });
+  await world.startAgent();
+  const running = await world.start(ticking({ ticks: 300, everyMs: 100 }));
+  await world.untilOutput(running);
+  world.plane.signal("SIGSTOP");
+  await sleep(forMs);
+  world.plane.signal("SIGCONT");
+  return await world.finish();
 }

@@ -5,6 +5,8 @@ import { until } from "../../../../test/fakes/until.ts";
 import { systemClock } from "../../../lib/clock.ts";
 import { agentApi } from "../../../protocol/agent-api.ts";
 
+const stepMs = 5_000;
+
 /** A clock that can be put forward; its pauses are short. */
 function hastyClock() {
   let aheadMs = 0;
@@ -16,9 +18,17 @@ function hastyClock() {
       pauses += 1;
       return systemClock.sleep(Math.min(ms, 10), signal);
     },
-    pauses: () => pauses,
-    forward: (ms: number) => {
+    /** At once, as when somebody sets it. */
+    jump: (ms: number) => {
       aheadMs += ms;
+    },
+    /** As time goes by, with all that happens meanwhile. */
+    forward: async (ms: number) => {
+      for (let leftMs = ms; leftMs > 0; leftMs -= stepMs) {
+        aheadMs += Math.min(stepMs, leftMs);
+        const before = pauses;
+        await until(() => pauses > before + 4);
+      }
     },
   };
 }
@@ -29,7 +39,7 @@ describe("a lease", () => {
     await using plane = await temporaryControlPlane({ clock });
     await plane.start(configOf(["build"]));
     const lost = await plane.agent.claim(plane.token);
-    clock.forward(31_000);
+    await clock.forward(31_000);
     let again = await plane.agent.claim(plane.token, { name: "second" });
     await until(async () => {
       again ??= await plane.agent.claim(plane.token, { name: "second" });
@@ -55,7 +65,7 @@ describe("a lease", () => {
     const held = await plane.agent.claim(plane.token, { name: "lost one" });
     await held?.send([started(100)]);
 
-    clock.forward(31_000);
+    await clock.forward(31_000);
 
     const story = await storyOf(plane.controlPlane, id);
     expect(jobEnds(story)).toEqual({ build: "infrastructure_fail" });
@@ -72,10 +82,8 @@ describe("a lease", () => {
     const held = await plane.agent.claim(plane.token);
 
     for (let beat = 0; beat < 4; beat++) {
-      clock.forward(20_000);
+      await clock.forward(20_000);
       await held?.call("POST", agentApi.heartbeat, { json: {} });
-      const before = clock.pauses();
-      await until(() => clock.pauses() > before + 4);
     }
 
     expect((await held?.finish())?.status).toBe(200);
@@ -87,12 +95,33 @@ describe("a lease", () => {
     await plane.start(configOf(["build"]));
     const held = await plane.agent.claim(plane.token);
     await plane.controlPlane.close({ graceMs: 0 });
-    clock.forward(3_600_000);
+    clock.jump(3_600_000);
 
     await using back = await temporaryControlPlane({ clock, dataDirectory: `${plane.directory}/data` });
 
     const beat = await back.agent.call("POST", agentApi.heartbeat, { token: held?.token ?? "", json: {} });
     expect(beat).toMatchObject({ status: 200, json: { lease_ms: 30_000, cancel: null } });
+  });
+});
+
+test.each([
+  ["ahead", 3_600_000],
+  ["back", -3_600_000],
+])("a clock that is set an hour %s takes no task away, and keeps none that is lost", async (_title, ms) => {
+  const clock = hastyClock();
+  await using plane = await temporaryControlPlane({ clock });
+  await plane.start(configOf(["build", "lost"]));
+  const held = await plane.agent.claim(plane.token);
+  await plane.agent.claim(plane.token, { name: "lost" });
+  clock.jump(ms);
+  await clock.forward(20_000);
+
+  expect((await held?.call("POST", agentApi.heartbeat, { json: {} }))?.status).toBe(200);
+  await clock.forward(20_000);
+
+  expect((await held?.finish())?.status).toBe(200);
+  expect(await plane.agent.claim(plane.token, { waitMs: 10_000 })).toMatchObject({
+    task: { job: { name: "lost" }, attempt: 2 },
   });
 });
 

@@ -1,6 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startTestRegistry, type TestRegistry } from "../docker/registry/registry.ts";
-import { Composed, docker, dockerOk, lines, socketEnvironment } from "./support/compose.ts";
+import { randomUUID } from "node:crypto";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { engineUnderTest } from "../docker/engine-under-test.ts";
+import { account, startTestRegistry, type TestRegistry } from "../docker/registry/registry.ts";
+import { removeNewImages } from "../docker/registry/remove-new-images.ts";
+import { Composed, docker, dockerOk, eventually, lines, socketEnvironment } from "./support/compose.ts";
 
 const agentImage = "cofferdam/launch-agent:dev";
 const settings = { CIRCLECI_RUNNER_API_URL: "http://control-plane:8080", CIRCLECI_RUNNER_MAX_RUN_TIME: "2m" };
@@ -46,8 +49,8 @@ async function startAgent(
 async function trigger(command: string) {
   const step = JSON.stringify({ run: command });
   const config = `{version: 2.1, jobs: {j: {machine: true, resource_class: local/default, steps: [${step}]}}, workflows: {w: {jobs: [j]}}}`;
-  const file = `/tmp/${encodeURIComponent(command)}.yml`;
-  await place.exec("control-plane", "sh", "-c", `printf %s '${config.replaceAll("'", "'\\''")}' > ${file}`);
+  const file = `/tmp/${randomUUID()}.yml`;
+  await place.write("control-plane", file, config);
   return await place.exec(
     "control-plane",
     "cofferdam",
@@ -62,9 +65,27 @@ async function trigger(command: string) {
   );
 }
 
+/** A step that goes on until `release`, and then says this. */
+function held(words: string): string {
+  return `until [ -e /tmp/released ]; do sleep 0.2; done; echo ${words}`;
+}
+
 async function running(): Promise<void> {
   const tasks = async (): Promise<string> => (await place.exec("control-plane", "cofferdam", "tasks")).stdout;
-  await expect.poll(tasks, { timeout: 60_000 }).toContain("1 running");
+  await eventually(tasks, (text) => text.includes("1 running"));
+}
+
+async function draining(name: string): Promise<void> {
+  await eventually(
+    async () => await logs(name),
+    (text) => text.includes("draining"),
+  );
+}
+
+/** Whichever container the task is in. */
+async function release(): Promise<void> {
+  const containers = lines(await dockerOk(["ps", "--quiet", "--filter", "label=dev.cofferdam.agent"]));
+  for (const id of containers) await docker(["exec", id, "touch", "/tmp/released"]);
 }
 
 async function logs(name: string): Promise<string> {
@@ -79,12 +100,15 @@ async function inspect(name: string, format: string): Promise<string> {
 describe("a launch agent started with docker run", () => {
   test("runs a job, drains at docker stop while a task runs, exits 0 and leaves nothing", async () => {
     await startAgent("cofferdam-test-agent");
-    const job = trigger("sleep 6; echo it ended by itself");
+    const job = trigger(held("it ended by itself"));
     await running();
 
-    await dockerOk(["stop", "--time", "100", "cofferdam-test-agent"]);
+    const stopped = dockerOk(["stop", "--time", "100", "cofferdam-test-agent"]);
+    await draining("cofferdam-test-agent");
+    await release();
 
     const { code, stdout } = await job;
+    await stopped;
     expect(stdout).toContain("it ended by itself");
     expect(code).toBe(0);
     expect(await inspect("cofferdam-test-agent", "{{.State.ExitCode}}")).toBe("0");
@@ -95,64 +119,59 @@ describe("a launch agent started with docker run", () => {
 
   test("is replaced while it is busy, and no task is lost", async () => {
     await startAgent("cofferdam-test-agent-old");
-    const first = trigger("sleep 6; echo on the old one");
+    const first = trigger(held("on the old one"));
     await running();
 
     await startAgent("cofferdam-test-agent-new");
     const stopped = dockerOk(["stop", "--time", "100", "cofferdam-test-agent-old"]);
-    const second = trigger("echo on the new one");
+    await draining("cofferdam-test-agent-old");
+    const second = await trigger("echo on the new one");
+    await release();
 
+    expect(second.stdout).toContain("on the new one");
     expect((await first).stdout).toContain("on the old one");
-    expect((await second).stdout).toContain("on the new one");
     await stopped;
-    expect([(await first).code, (await second).code]).toEqual([0, 0]);
+    expect([(await first).code, second.code]).toEqual([0, 0]);
   });
 
   test("tells its health without a shell", async () => {
     await startAgent("cofferdam-test-agent");
 
-    await expect
-      .poll(async () => await inspect("cofferdam-test-agent", "{{.State.Health.Status}}"), { timeout: 60_000 })
-      .toBe("healthy");
+    const health = async (): Promise<string> => await inspect("cofferdam-test-agent", "{{.State.Health.Status}}");
+    expect(await eventually(health, (status) => status !== "starting")).toBe("healthy");
   });
 });
 
 describe("an agent that may update itself", () => {
   let registry: TestRegistry;
-  let repository: string;
-  let first: string;
+  let removeImages: () => Promise<void>;
+  const updates = { COFFERDAM_AUTO_UPDATE: "true" };
 
   beforeAll(async () => {
     registry = await startTestRegistry();
-    repository = `${registry.open}/launch-agent`;
-  });
-
-  beforeEach(async () => {
-    first = `${repository}:1`;
-    await dockerOk(["tag", agentImage, first]);
+    removeImages = await removeNewImages(await engineUnderTest());
+    for (const host of [registry.open, registry.closed]) await dockerOk(["tag", agentImage, firstOf(host)]);
   });
 
   afterAll(async () => {
-    // By their names: the first one is the agent's image itself, under another name.
-    const format = "{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}";
-    const names = lines(await dockerOk(["images", "--digests", "--format", format, repository]));
-    for (const name of names.flatMap((line) => line.split(" ")))
-      if (!name.includes("<none>")) await docker(["rmi", name]);
+    for (const host of [registry.open, registry.closed]) await docker(["rmi", firstOf(host)]);
+    await removeImages();
     await registry[Symbol.asyncDispose]();
   });
 
-  /** An image that differs from the agent's by these instructions. Resolves with name@digest. */
-  async function publish(tag: string, ...changes: string[]): Promise<string> {
+  function firstOf(host: string): string {
+    return `${host}/launch-agent:1`;
+  }
+
+  /** An image that differs from the agent's by these instructions, in this registry alone. Resolves with name@digest. */
+  async function publish(host: string, tag: string, ...changes: string[]): Promise<string> {
+    const name = `${host}/launch-agent:${tag}`;
     const container = await dockerOk(["create", agentImage]);
-    const options = changes.flatMap((change) => ["--change", change]);
-    await dockerOk(["commit", ...options, container, `${repository}:${tag}`]);
+    await dockerOk(["commit", ...changes.flatMap((change) => ["--change", change]), container, name]);
     await dockerOk(["rm", container]);
-    await dockerOk(["push", `${repository}:${tag}`]);
-    const digests = await inspect(`${repository}:${tag}`, "{{range .RepoDigests}}{{println .}}{{end}}");
-    await dockerOk(["rmi", `${repository}:${tag}`]);
-    const digest = lines(digests).find((line) => line.startsWith(`${repository}@`));
-    if (digest === undefined) throw new Error(`no digest of ${repository} among: ${digests}`);
-    return digest;
+    const digest = await registry.publish(name);
+    await dockerOk(["rmi", name]);
+    return `${host}/launch-agent@${digest}`;
   }
 
   /** The control plane, started anew, wants this image. */
@@ -161,17 +180,19 @@ describe("an agent that may update itself", () => {
     await wanting.compose("up", "--detach", "control-plane", "example");
   }
 
+  /** Within two looks at the control plane. */
+  async function becomes(generation: string): Promise<void> {
+    const look = async (): Promise<string> =>
+      await inspect("cofferdam-test-agent", '{{index .Config.Labels "test.generation"}}');
+    await eventually(look, (label) => label === generation);
+  }
+
   test("makes way for the image that its control plane names, which has its name, and works", async () => {
-    const next = await publish("2", "LABEL test.generation=2");
-    await want(next);
+    await want(await publish(registry.open, "2", "LABEL test.generation=2"));
 
-    const old = await startAgent("cofferdam-test-agent", { image: first, env: { COFFERDAM_AUTO_UPDATE: "true" } });
+    const old = await startAgent("cofferdam-test-agent", { image: firstOf(registry.open), env: updates });
 
-    await expect
-      .poll(async () => await inspect("cofferdam-test-agent", '{{index .Config.Labels "test.generation"}}'), {
-        timeout: 120_000,
-      })
-      .toBe("2");
+    await becomes("2");
     const walls =
       "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.RestartPolicy.Name}} {{.State.Running}}";
     expect(await inspect("cofferdam-test-agent", walls)).toBe("true [ALL] unless-stopped true");
@@ -181,25 +202,42 @@ describe("an agent that may update itself", () => {
     expect(code).toBe(0);
   });
 
+  test("shows its registry its own credentials, and keeps what it got for them from tasks", async () => {
+    const next = await publish(registry.closed, "2", "LABEL test.generation=of-the-closed");
+    expect((await docker(["pull", "--quiet", next])).code).not.toBe(0);
+    await want(next);
+    const auth = Buffer.from(`${account.username}:${account.password}`).toString("base64");
+    const DOCKER_AUTH_CONFIG = JSON.stringify({ auths: { [registry.closed]: { auth } } });
+
+    await startAgent("cofferdam-test-agent", {
+      image: firstOf(registry.closed),
+      env: { ...updates, DOCKER_AUTH_CONFIG },
+    });
+
+    await becomes("of-the-closed");
+    expect(await inspect(next, "{{.RepoTags}}")).toContain("cofferdam.local/private:");
+  });
+
   test("stays where its successor fails, and removes it", async () => {
-    await want(await publish("3", 'ENTRYPOINT ["/usr/bin/node", "-e", "process.exit(9)"]'));
+    await want(await publish(registry.open, "3", 'ENTRYPOINT ["/usr/bin/node", "-e", "process.exit(9)"]'));
 
-    const old = await startAgent("cofferdam-test-agent", { image: first, env: { COFFERDAM_AUTO_UPDATE: "true" } });
+    const old = await startAgent("cofferdam-test-agent", { image: firstOf(registry.open), env: updates });
 
-    await expect
-      .poll(async () => await logs("cofferdam-test-agent"), { timeout: 120_000 })
-      .toContain("this launch agent stays");
-    expect(await logs("cofferdam-test-agent")).toContain("its successor ended with code 9");
+    const told = await eventually(
+      async () => await logs("cofferdam-test-agent"),
+      (text) => text.includes("this launch agent stays"),
+    );
+    expect(told).toContain("its successor ended with code 9");
     expect(await inspect("cofferdam-test-agent", "{{.Id}} {{.State.Running}} {{.RestartCount}}")).toBe(`${old} true 0`);
     expect(await dockerOk(["ps", "--all", "--quiet", "--filter", "name=successor"])).toBe("");
     expect((await trigger("echo still here")).code).toBe(0);
   });
 
   test("is told so in vain where updates are switched off", async () => {
-    await want(await publish("4", "LABEL test.generation=4"));
+    await want(await publish(registry.open, "4", "LABEL test.generation=4"));
 
-    const env = { COFFERDAM_AUTO_UPDATE: "true", DISABLE_AUTO_UPDATE: "true" };
-    const old = await startAgent("cofferdam-test-agent", { image: first, env });
+    const env = { ...updates, DISABLE_AUTO_UPDATE: "true" };
+    const old = await startAgent("cofferdam-test-agent", { image: firstOf(registry.open), env });
 
     expect((await trigger("echo works")).code).toBe(0);
     expect(await logs("cofferdam-test-agent")).not.toContain("updat");

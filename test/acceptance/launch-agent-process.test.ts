@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Task } from "../../src/protocol/task.ts";
-import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
+import { assertNoLeaks, dockerode, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
 import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { AgentProcess } from "./support/agent-process.ts";
@@ -53,9 +53,18 @@ async function began(task: FakeTask): Promise<void> {
   await controlPlane.until(() => task.records.some(({ lane, record }) => lane === "task" && record.type === "output"));
 }
 
+/** Lets a task go on that waits for /tmp/released. */
+async function release({ task }: FakeTask): Promise<void> {
+  const docker = await dockerode();
+  const [container] = await docker.listContainers({ filters: { label: [`dev.cofferdam.task=${task.id}`] } });
+  if (!container) throw new Error(`no container runs task ${task.id}`);
+  const touch = await docker.getContainer(container.Id).exec({ Cmd: ["touch", "/tmp/released"] });
+  await touch.start({});
+}
+
 test("drains at the first signal: what runs ends as it would, nothing new begins, and it exits with 0", async () => {
   await using agent = await AgentProcess.start({ ...settings, CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS: "1" });
-  const task = enqueue("echo begun; until [ -e stop ]; do sleep 0.1; done & sleep 3; touch stop; wait");
+  const task = enqueue("echo begun; until [ -e /tmp/released ]; do sleep 0.1; done");
   await began(task);
   await expect(agent.health("/ready")).resolves.toMatchObject({ status: 200 });
 
@@ -65,6 +74,7 @@ test("drains at the first signal: what runs ends as it would, nothing new begins
   const { status, body } = await agent.health("/ready");
   const live = await agent.health("/live");
   const metrics = await agent.health("/metrics");
+  await release(task);
 
   await expect(agent.exited).resolves.toBe(0);
   expect(status).toBe(503);

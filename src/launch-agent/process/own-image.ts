@@ -7,12 +7,14 @@ import type { Secret } from "../../lib/secret.ts";
 import type { LaunchAgent } from "../agent.ts";
 import { AgentApi } from "../api/client.ts";
 import type { ApiAddress } from "../api/http.ts";
+import { ImageStore } from "../images/image-store.ts";
 import { leaveNothing } from "../ledger/leave-nothing.ts";
 import { errorFacts, type Log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { findReplaceable } from "../update/own-container.ts";
 import { successionVariable, takeOver } from "../update/succession.ts";
 import { keepUpToDate } from "../update/update.ts";
+import { imageRulesOf } from "./collaborators.ts";
 import type { SignalSource } from "./signals.ts";
 
 export interface OwnImageOptions {
@@ -65,7 +67,9 @@ export function openOwnImage(own: OwnImageOptions): OwnImage {
       try {
         const found = await findReplaceable(replacer, world.mountinfo, signal);
         if ("problem" in found) return log.warn({ problem: found.problem }, "this launch agent cannot update itself");
-        await keepUpToDate({ ...world, own: found.own, wanted, isIdle: () => agent.status().running === 0, signal });
+        const images = new ImageStore({ engine, clock, random: Math.random, ...imageRulesOf(options) });
+        const isIdle = (): boolean => agent.status().running === 0;
+        await keepUpToDate({ ...world, images, own: found.own, wanted, isIdle, signal });
       } catch (error) {
         if (!signal.aborted) log.warn(errorFacts(error), "this launch agent cannot update itself");
       }

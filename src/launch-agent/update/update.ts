@@ -1,6 +1,7 @@
 import { type Engine, EngineError, type Image, isEngineError } from "../../engine/engine.ts";
 import type { OwnContainer, Replacer } from "../../engine/replacer.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { ImageStore } from "../images/image-store.ts";
 import { errorFacts, type Log } from "../log.ts";
 import { repositoryOf } from "./own-container.ts";
 import { successionVariable, trialName } from "./succession.ts";
@@ -8,6 +9,8 @@ import { successionVariable, trialName } from "./succession.ts";
 export interface UpdateOptions {
   engine: Engine;
   replacer: Replacer;
+  /** Brings images as tasks get theirs: with this agent's credentials, closed to tasks where it took those. */
+  images: Pick<ImageStore, "ensure">;
   own: OwnContainer;
   /** The image, `name@sha256:…`, that the control plane wants agents to run; undefined when it does not say. */
   wanted: (signal: AbortSignal) => Promise<string | undefined>;
@@ -45,7 +48,8 @@ export async function keepUpToDate(options: UpdateOptions): Promise<void> {
     } catch (error) {
       if (signal.aborted) return;
       // A registry that fails may work the next time; all else would end the same way again.
-      if (wanted !== undefined && isEngineError(error, "registry")) given.delete(wanted);
+      if (wanted !== undefined && (isEngineError(error, "registry") || isEngineError(error, "registry-busy")))
+        given.delete(wanted);
       log.warn({ image: wanted, ...errorFacts(error) }, "not updated: this launch agent stays");
     }
     await clock.sleep(everyMs, signal).catch(() => undefined);
@@ -53,9 +57,9 @@ export async function keepUpToDate(options: UpdateOptions): Promise<void> {
 }
 
 async function updateTo(options: UpdateOptions, wanted: string): Promise<void> {
-  const { engine, own, signal } = options;
+  const { images, own, signal } = options;
   refuseStrangers(own, wanted);
-  const image = await engine.pull(wanted, { signal });
+  const image = await images.ensure({ reference: wanted, signal, onProgress: () => {} });
   if (image.id === own.imageId) return;
   refuseDowngrade(own, image, wanted);
   await untilIdle(options);

@@ -8,6 +8,8 @@ import { addressUnderTest } from "../../docker/engine-under-test.ts";
 import { bareEnvironment } from "../../fakes/bare-environment.ts";
 
 const main = join(import.meta.dirname, "../../../src/launch-agent/main.ts");
+/** Longer than anything takes on a machine that has much else to do, and shorter than a test's own limit, which says nothing. */
+const patienceMs = 150_000;
 const healthLine = /"address":"127\.0\.0\.1:(\d+)"/;
 
 /** A launch agent as its users run it: a process of its own, with nothing but these settings. */
@@ -49,9 +51,13 @@ export class AgentProcess implements AsyncDisposable {
 
   /** Resolves when it wrote this. */
   async said(words: string): Promise<void> {
+    const signal = AbortSignal.timeout(patienceMs);
+    const { stdout, stderr } = this.#child;
     while (!this.#output.includes(words)) {
-      if (this.#child.exitCode !== null) throw new Error(`it ended without saying "${words}":\n${this.#output}`);
-      await Promise.race([once(this.#child.stdout, "data"), once(this.#child.stderr, "data"), this.exited]);
+      if (this.#child.exitCode !== null || signal.aborted)
+        throw new Error(`it ${signal.aborted ? "goes on" : "ended"} without saying "${words}":\n${this.#output}`);
+      const written = [stdout, stderr].map(async (stream) => await once(stream, "data", { signal }));
+      await Promise.race([...written, this.exited]).catch(() => undefined);
     }
   }
 

@@ -39,17 +39,18 @@ export async function dockerOk(...args: Parameters<typeof docker>): Promise<stri
 
 /** One of the compose files as people start it, on the engine under test. */
 export class Composed implements AsyncDisposable {
-  readonly #file: string;
+  readonly #files: string[];
   readonly #env: Record<string, string>;
 
-  private constructor(file: string, env: Record<string, string>) {
-    this.#file = file;
+  private constructor(files: string[], env: Record<string, string>) {
+    this.#files = files;
     this.#env = env;
   }
 
-  /** One of compose/, or a path. */
-  static async open(file: string, env: Record<string, string> = {}): Promise<Composed> {
-    return new Composed(resolve(root, "compose", file), {
+  /** One of compose/, or a path; and the settings that it reads. Further files are laid over it. */
+  static async open(file: string, env: Record<string, string> = {}, over: readonly string[] = []): Promise<Composed> {
+    const files = [file, ...over].flatMap((name) => ["-f", resolve(root, "compose", name)]);
+    return new Composed(files, {
       ...(await pluginEnvironment()),
       ...(await socketEnvironment()),
       COFFERDAM_PORT: "0",
@@ -58,12 +59,19 @@ export class Composed implements AsyncDisposable {
   }
 
   async compose(...args: string[]): Promise<string> {
-    return await dockerOk(["compose", "-f", this.#file, ...args], { env: this.#env });
+    return await dockerOk(["compose", ...this.#files, ...args], { env: this.#env });
   }
 
   /** Runs in a service's container; resolves whatever comes of it. */
   async exec(service: string, ...command: string[]): Promise<Said> {
-    return await docker(["compose", "-f", this.#file, "exec", "-T", service, ...command], { env: this.#env });
+    return await docker(["compose", ...this.#files, "exec", "-T", service, ...command], { env: this.#env });
+  }
+
+  /** Puts a small file into a service's container. */
+  async write(service: string, path: string, text: string): Promise<void> {
+    const encoded = Buffer.from(text).toString("base64");
+    const said = await this.exec(service, "sh", "-c", `echo ${encoded} | base64 -d > ${path}`);
+    if (said.code !== 0) throw new Error(`${path} cannot be written in ${service}: ${said.stderr}`);
   }
 
   async containers(service: string): Promise<string[]> {
@@ -75,25 +83,52 @@ export class Composed implements AsyncDisposable {
   }
 }
 
-/** For hooks. Bounded by theirs. */
-export async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await sleep(200);
+/** Longer than anything takes on a machine that has much else to do, and shorter than a test's own limit, which says nothing. */
+const patienceMs = 150_000;
+
+/** Looks until it is as it should be, and resolves with it. Throws with what was seen last, and what the engine says, where it never is. */
+export async function eventually<T>(look: () => Promise<T>, isRight: (seen: T) => boolean): Promise<T> {
+  const giveUpAt = performance.now() + patienceMs;
+  for (;;) {
+    const seen = await look();
+    if (isRight(seen)) return seen;
+    if (performance.now() > giveUpAt)
+      throw new Error(`It never was as it should be. At last: ${JSON.stringify(seen)}\n${await engineReport()}`);
+    await sleep(200);
+  }
+}
+
+/** All containers, and the last words of those that are ours. */
+async function engineReport(): Promise<string> {
+  const { stdout } = await docker(["ps", "--all", "--format", "{{.Names}}\t{{.Image}}\t{{.Status}}"]);
+  const names = lines(stdout).map((line) => line.split("\t")[0] ?? "");
+  const logs = names
+    .filter((name) => name.startsWith("cofferdam"))
+    .map(async (name) => {
+      const said = await docker(["logs", "--tail", "15", name]);
+      return `── ${name}\n${said.stdout}${said.stderr}`;
+    });
+  return [stdout, ...(await Promise.all(logs))].join("\n");
 }
 
 /**
- * The containers, networks and volumes that Cofferdam has on the engine under test, but for those that were there before;
- * volumes by name, the others by id.
+ * The containers, networks and volumes of Cofferdam and of a compose project that are on the engine under test, or that of DOCKER_HOST,
+ * but for those that were there before; volumes by name, the others by id.
  */
-export async function leftovers(before: readonly string[]): Promise<string[]> {
-  const ours = ["--filter", "label=dev.cofferdam.role"];
-  const lists = await Promise.all([
-    dockerOk(["ps", "--all", "--quiet", "--no-trunc", ...ours]),
-    dockerOk(["network", "ls", "--quiet", "--no-trunc", ...ours]),
-    dockerOk(["network", "ls", "--quiet", "--no-trunc", "--filter", "name=cofferdam"]),
-    dockerOk(["volume", "ls", "--quiet", ...ours]),
-    dockerOk(["volume", "ls", "--quiet", "--filter", "name=cofferdam_"]),
-  ]);
-  return lists.flatMap(lines).filter((object) => !before.includes(object));
+export async function leftovers(
+  before: readonly string[] = [],
+  { project = "cofferdam", env = {} }: { project?: string; env?: Record<string, string> } = {},
+): Promise<string[]> {
+  const filters = ["label=dev.cofferdam.role", `label=com.docker.compose.project=${project}`];
+  const kinds = [
+    ["ps", "--all", "--quiet", "--no-trunc"],
+    ["network", "ls", "--quiet", "--no-trunc"],
+    ["volume", "ls", "--quiet"],
+  ];
+  const lists = kinds.flatMap((kind) =>
+    filters.map(async (filter) => await dockerOk([...kind, "--filter", filter], { env })),
+  );
+  return [...new Set((await Promise.all(lists)).flatMap(lines))].filter((object) => !before.includes(object));
 }
 
 export function lines(text: string): string[] {

@@ -20,6 +20,8 @@ export interface TestRegistry extends AsyncDisposable {
   faulty: string;
   /** Makes a new image and puts it there under this name (`HOST/app:1`), with one layer of its own. Returns its digest. */
   push(name: string): Promise<string>;
+  /** Puts the image there that the engine has under this name. Returns its digest. */
+  publish(name: string): Promise<string>;
   /** Requests to the failing one so far. */
   requests(): Promise<string[]>;
 }
@@ -39,6 +41,7 @@ export async function startTestRegistry(engine?: Docker): Promise<TestRegistry> 
   return {
     ...addresses,
     push: async (name) => await pushNew(docker, name),
+    publish: async (name) => await push(docker, name),
     requests: async () => (await log()).slice(1),
     [Symbol.asyncDispose]: async () => await container.remove({ force: true, v: true }),
   };

@@ -1,24 +1,53 @@
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Composed, dockerOk, lines, root, until } from "./support/compose.ts";
+import { s3ServerBinary } from "../stores/support/s3-server.ts";
+import { Composed, dockerOk, eventually, leftovers, lines, root } from "./support/compose.ts";
 
-const config =
-  "{version: 2.1, jobs: {j: {machine: true, resource_class: local/default, steps: [{run: echo in production}]}}, workflows: {w: {jobs: [j]}}}";
+const bucket = "builds";
+const objects = `/store/data/${bucket}`;
+const key = { "s3-access-key-id": "cofferdam-of-tests", "s3-secret-access-key": "not-known-to-anybody-else" };
+const config = `version: 2.1
+jobs:
+  keep:
+    machine: true
+    resource_class: local/default
+    steps:
+      - run: echo in production; mkdir out; echo kept in a bucket > out/words.txt
+      - store_artifacts: {path: out/words.txt}
+      - save_cache: {key: words, paths: [out]}
+  use:
+    machine: true
+    resource_class: local/default
+    steps:
+      - restore_cache: {keys: [words]}
+      - run: sed "s/^/restored, /" out/words.txt
+workflows: {w: {jobs: [keep, use: {requires: [keep]}]}}
+`;
 
 let directory: string;
 let production: Composed;
+let before: string[];
 
 beforeAll(async () => {
+  before = await leftovers();
   directory = await mkdtemp(join(tmpdir(), "cofferdam-production-"));
   await cp(join(root, "compose"), join(directory, "compose"), { recursive: true });
+  await mkdir(join(directory, "compose", "secrets"), { recursive: true });
+  for (const [file, text] of Object.entries(key))
+    await writeFile(join(directory, "compose", "secrets", file), `${text}\n`, { mode: 0o600 });
   await promisify(execFile)("sh", [join(directory, "compose", "make-secrets.sh"), "cofferdam.test"]);
-  production = await Composed.open(join(directory, "compose", "production.yml"), {
+  const settings = {
     COFFERDAM_POSTGRES_IMAGE: "cofferdam/test-postgres:dev",
-  });
+    COFFERDAM_S3_BUCKET: bucket,
+    COFFERDAM_S3_ENDPOINT: "http://s3:7070",
+    S3_SERVER: s3ServerBinary(),
+  };
+  const s3 = join(import.meta.dirname, "support", "s3.yml");
+  production = await Composed.open(join(directory, "compose", "production.yml"), settings, [s3]);
   await production.compose("up", "--detach");
 });
 
@@ -27,35 +56,49 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test("runs a job over HTTPS, with its rows in PostgreSQL", async () => {
+test("runs jobs over HTTPS, with rows in PostgreSQL, and artifacts and caches in a bucket", async () => {
   // The example repository of the image, served where the control plane is.
   const [id = ""] = await production.containers("control-plane");
   await dockerOk(["exec", "--detach", id, "git", "daemon", "--base-path=/opt/cofferdam/repositories", "--export-all"]);
-  await until(
-    async () => (await production.exec("control-plane", "git", "ls-remote", "git://localhost/pipeline")).code === 0,
+  await eventually(
+    async () => await production.exec("control-plane", "git", "ls-remote", "git://localhost/pipeline"),
+    ({ code }) => code === 0,
   );
-  await production.exec("control-plane", "sh", "-c", `printf %s '${config}' > /tmp/config.yml`);
+  await production.write("control-plane", "/tmp/config.yml", config);
 
   const repository = ["--repo", "git://localhost/pipeline", "-b", "main"];
   const command = ["cofferdam", "trigger", "-c", "/tmp/config.yml", ...repository, "-f"];
   const followed = await production.exec("control-plane", ...command);
 
   expect(followed.stdout + followed.stderr).toContain("in production");
+  expect(followed.stdout).toContain("restored, kept in a bucket");
   expect(followed.code).toBe(0);
-  expect((await production.exec("control-plane", "ls", "/var/lib/cofferdam")).stdout).not.toContain(".db");
+  const stored = lines((await production.exec("s3", "find", objects, "-type", "f", "-printf", "%P\n")).stdout);
+  const artifact = stored.find((object) => object.startsWith("artifacts/") && object.endsWith("/words.txt"));
+  expect((await production.exec("s3", "cat", `${objects}/${artifact}`)).stdout).toBe("kept in a bucket\n");
+  expect(stored.filter((object) => object.startsWith("caches/"))).toHaveLength(1);
+  const data = await production.exec("control-plane", "find", "/var/lib/cofferdam", "-name", "*.db");
+  expect(data).toMatchObject({ code: 0, stdout: "" });
+  const blobs = await production.exec("control-plane", "find", "/var/lib/cofferdam", "-path", "*/artifacts/*");
+  expect(blobs).toMatchObject({ code: 0, stdout: "" });
 });
 
-test("no secret is in what the engine tells about a container", async () => {
+test("no secret is in what the engine tells about a container, nor in a log", async () => {
   const ids = lines(await production.compose("ps", "--all", "--quiet"));
 
-  const told = await dockerOk(["inspect", ...ids]);
+  const told = (await dockerOk(["inspect", ...ids])) + (await production.compose("logs"));
 
-  const { stdout } = await production.exec(
-    "control-plane",
-    "cat",
-    "/run/secrets/admin_token",
-    "/run/secrets/database_url",
-  );
-  expect(lines(stdout).map((secret) => told.includes(secret))).toEqual([false, false]);
+  const files = ["admin_token", "database_url", "s3_access_key_id", "s3_secret_access_key"];
+  const { stdout } = await production.exec("control-plane", "cat", ...files.map((name) => `/run/secrets/${name}`));
+  const secrets = lines(stdout);
+  expect(secrets).toEqual(expect.arrayContaining(Object.values(key)));
+  expect(secrets.filter((secret) => told.includes(secret))).toEqual([]);
   expect(told).not.toMatch(/postgres:\/\/cofferdam:/);
+});
+
+test("down --volumes leaves nothing of ours", async () => {
+  await production.compose("down", "--volumes");
+
+  const left = async (): Promise<string[]> => await leftovers(before, { project: "cofferdam-production" });
+  expect(await eventually(left, ({ length }) => length === 0)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Composed, docker, dockerOk, leftovers, lines } from "./support/compose.ts";
+import { Composed, docker, dockerOk, eventually, leftovers, lines } from "./support/compose.ts";
 
 /** What a user types after `docker compose … exec control-plane`, as the file says. */
 const example = ["--repo", "git://example/pipeline", "--branch", "main", "--follow"];
@@ -9,18 +9,9 @@ let quickstart: Composed;
 let before: string[];
 
 beforeAll(async () => {
-  before = await leftovers([]);
+  before = await leftovers();
   quickstart = await Composed.open("quickstart.yml");
-  await quickstart.compose(
-    "up",
-    "--detach",
-
-    "--scale",
-    "launch-agent=3",
-    "control-plane",
-    "launch-agent",
-    "example",
-  );
+  await quickstart.compose("up", "--detach", "--scale", "launch-agent=3", "control-plane", "launch-agent", "example");
 });
 
 afterAll(async () => {
@@ -35,11 +26,14 @@ test("the first pipeline is green, and nobody copied a token", async () => {
 });
 
 test("three agents of one service have three legal names", async () => {
-  const { stdout } = await quickstart.exec("control-plane", "cofferdam", "agents", "--json");
+  const names = async (): Promise<string[]> => {
+    const { stdout } = await quickstart.exec("control-plane", "cofferdam", "agents", "--json");
+    return [...new Set(stdout.match(/(?<="name": ?")[^"]+/g))];
+  };
 
-  const names = [...stdout.matchAll(/"name": ?"([^"]+)"/g)].map((match) => match[1]);
-  expect(new Set(names).size).toBe(3);
-  for (const name of names) expect(name).toMatch(/^[A-Za-z0-9 .()_-]{1,200}$/);
+  const found = await eventually(names, ({ length }) => length === 3);
+
+  for (const name of found) expect(name).toMatch(/^[A-Za-z0-9 .()_-]{1,200}$/);
 });
 
 test("no token is in what the engine tells about a container, nor in a log", async () => {
@@ -85,8 +79,9 @@ test("agents have no capability, no new privileges and a root that cannot be wri
 
 test("down drains, and leaves the data and the tokens alone; with --volumes it leaves nothing of ours", async () => {
   await quickstart.compose("down");
-  expect(await leftovers(before)).toEqual(["cofferdam_data", "cofferdam_tokens"]);
+  const left = async (): Promise<string[]> => await leftovers(before);
+  expect(await eventually(left, ({ length }) => length <= 2)).toEqual(["cofferdam_data", "cofferdam_tokens"]);
 
   await quickstart.compose("down", "--volumes");
-  expect(await leftovers(before)).toEqual([]);
+  expect(await eventually(left, ({ length }) => length === 0)).toEqual([]);
 });

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { docker, dockerOk, leftovers, root, type Said, socketEnvironment, until } from "./support/compose.ts";
+import { docker, dockerOk, eventually, leftovers, root, type Said, socketEnvironment } from "./support/compose.ts";
 
 const stack = "cofferdam-test-stack";
 const controlPlane = "cofferdam-test-control-plane";
@@ -15,7 +15,7 @@ const undo = new AsyncDisposableStack();
 let before: string[];
 
 beforeAll(async () => {
-  before = await leftovers([]);
+  before = await leftovers();
   await joinSwarm();
   const token = await startControlPlane();
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-stack-"));
@@ -56,7 +56,8 @@ test("docker stack rm drains, and leaves no container, network or volume of the 
   await removeStack();
 
   const named = await dockerOk(["ps", "--all", "--quiet", "--filter", `name=${controlPlane}`, "--no-trunc"]);
-  expect(await leftovers(before)).toEqual([named]);
+  const left = async (): Promise<string[]> => await leftovers(before);
+  expect(await eventually(left, ({ length }) => length <= 1)).toEqual([named]);
 });
 
 async function joinSwarm(): Promise<void> {
@@ -64,8 +65,9 @@ async function joinSwarm(): Promise<void> {
   undo.defer(async () => {
     await dockerOk(["swarm", "leave", "--force"]);
     // A Swarm leaves it behind, and holds it for a moment longer.
-    await until(async () =>
-      /No such network|not found/.test((await docker(["network", "rm", "docker_gwbridge"])).stderr),
+    await eventually(
+      async () => (await docker(["network", "rm", "docker_gwbridge"])).stderr,
+      (said) => /No such network|not found/.test(said),
     );
   });
   await dockerOk(["swarm", "init", "--advertise-addr", "127.0.0.1"]);
@@ -81,16 +83,24 @@ async function startControlPlane(): Promise<string> {
   // Its owner's: git refuses to serve what belongs to somebody else.
   const daemon = ["git", "daemon", "--listen=127.0.0.1", "--export-all", "--base-path=/opt/cofferdam/repositories"];
   await dockerOk(["exec", "--detach", "--user=0:0", controlPlane, ...daemon]);
-  await until(async () => (await inControlPlane("git", "ls-remote", "git://localhost/pipeline")).code === 0);
+  await eventually(
+    async () => await inControlPlane("git", "ls-remote", "git://localhost/pipeline"),
+    ({ code }) => code === 0,
+  );
   const token = async (): Promise<string> => (await inControlPlane("cat", "/tmp/tokens/local.default")).stdout;
-  await until(async () => (await token()) !== "");
-  return await token();
+  return await eventually(token, (text) => text !== "");
 }
 
 async function removeStack(): Promise<void> {
   await dockerOk(["stack", "rm", stack]);
-  await until(async () => (await dockerOk(["ps", "--all", "--quiet", "--filter", `name=${stack}_`])) === "");
-  await until(async () => (await dockerOk(["network", "ls", "--quiet", "--filter", `name=${stack}_`])) === "");
+  for (const list of [
+    ["ps", "--all"],
+    ["network", "ls"],
+  ])
+    await eventually(
+      async () => await dockerOk([...list, "--filter", `name=${stack}_`, "--quiet"]),
+      (ids) => ids === "",
+    );
 }
 
 async function inControlPlane(...command: string[]): Promise<Said> {

@@ -44,7 +44,7 @@ export class S3Server implements AsyncDisposable {
     const listen = ["--port", this.endpoint.slice("http://".length), "--quiet"];
     const backend = ["posix", "--sidecar", join(this.#directory, "attributes"), join(this.#directory, "data")];
     const env = { ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey };
-    this.#process = spawn(binary(), [...listen, ...backend], { env, stdio: "ignore" });
+    this.#process = spawn(s3ServerBinary(), [...listen, ...backend], { env, stdio: "ignore" });
     await this.#untilReady();
   }
 
@@ -84,7 +84,7 @@ export class S3Server implements AsyncDisposable {
 }
 
 /** Where scripts/lib-stores.sh puts it. */
-function binary(): string {
+export function s3ServerBinary(): string {
   const script = readFileSync(new URL("../../../scripts/lib-stores.sh", import.meta.url), "utf8");
   const version = /^s3_server_version=(\S+)$/m.exec(script)?.[1];
   const caches = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");

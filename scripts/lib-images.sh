@@ -42,7 +42,8 @@ pull_base_image() {
 make_base_image() {
   work=$(mktemp -d)
   debian_sources bookworm >"$work/sources.list"
-  set -- --variant=minbase --mode=root
+  # As the public one: nothing of an image has to survive a crash while it is made.
+  set -- --variant=minbase --mode=root --dpkgopt=force-unsafe-io
   for unneeded in /usr/share/man /usr/share/info /usr/share/locale /usr/share/doc; do
     set -- "$@" "--dpkgopt=path-exclude=$unneeded/*"
   done

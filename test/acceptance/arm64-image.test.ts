@@ -22,7 +22,7 @@ afterEach(async () => {
 });
 
 test("what the launch agent's image is made of is collected for linux/arm64 on any machine", {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   for (const path of ["Dockerfile", ".dockerignore", "package.json", "package-lock.json", "tsconfig.json", "images"])
     cpSync(join(root, path), join(context, path), { recursive: true });

@@ -34,7 +34,7 @@ test("a pipeline that is triggered runs on the fleet to its end, green or red, a
   // Nobody is there yet: it waits.
   const green = home.start([...trigger, "--follow"], { env });
   await vi.waitUntil(async () => (await home.cofferdam(["tasks"], { env })).stdout.includes("0 running, 2 waiting"), {
-    timeout: 60_000,
+    timeout: 150_000,
   });
   const agent = await fleet.startAgent("agent 1", { url: env.CIRCLE_HOST, resourceClass });
   const { code, stdout, stderr } = await green.ended;

@@ -91,7 +91,7 @@ export class Fleet implements AsyncDisposable {
   async #says(child: ChildProcess, pattern: RegExp): Promise<RegExpMatchArray> {
     const ended = new AbortController();
     child.once("exit", () => ended.abort());
-    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(30_000)]);
+    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(120_000)]);
     for (;;) {
       const match = pattern.exec(this.log);
       if (match) return match;

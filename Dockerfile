@@ -13,10 +13,10 @@ ARG PREBUILT=no
 ARG NPM_CONFIG_REGISTRY=""
 ARG EXTRA_CA=""
 WORKDIR /source
-COPY images/built/tools.sh /built-by/
+COPY images/built/tools.sh images/built/fetch.sh images/built/packages.sh /built-by/
 RUN /built-by/tools.sh
-COPY package.json package-lock.json images/built/packages.sh /source/
-RUN ./packages.sh
+COPY package.json package-lock.json /source/
+RUN /built-by/packages.sh
 # A clone has no dist, which is why it stands as a pattern.
 COPY tsconfig.json dis[t] /prebuilt/
 COPY scripts /source/scripts
@@ -66,7 +66,7 @@ LABEL org.opencontainers.image.title="Cofferdam launch agent" \
 USER 0:0
 EXPOSE 7623
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/launch-agent/main.mjs", "health"]
+HEALTHCHECK --interval=5s --timeout=20s --start-period=60s CMD ["/usr/bin/node", "/opt/cofferdam/launch-agent/main.mjs", "health"]
 # It rests most of the time, and carries bytes that others made: memory counts for more than the speed of its own code.
 ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=1", "--optimize-for-size", "/opt/cofferdam/launch-agent/main.mjs"]
 
@@ -95,5 +95,5 @@ LABEL org.opencontainers.image.title="Cofferdam control plane" \
 USER cofferdam
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs", "health"]
+HEALTHCHECK --interval=5s --timeout=20s --start-period=60s CMD ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs", "health"]
 ENTRYPOINT ["/usr/bin/node", "/opt/cofferdam/control-plane/main.mjs"]

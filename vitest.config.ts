@@ -54,6 +54,16 @@ export default defineConfig({
           globalSetup: ["test/docker/setup.ts"],
         },
       },
+      // An engine of its own, without an image: needs root.
+      {
+        test: {
+          ...common,
+          name: "bare",
+          include: ["test/bare/**/*.test.ts"],
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
+        },
+      },
     ],
   },
 });

@@ -15,6 +15,8 @@ interface Part {
   vitest: string[];
   /** Runs against the second engine, Docker 26.1 beside the machine's own. */
   onSecondEngine?: boolean;
+  /** Starts an engine of its own. */
+  startsEngine?: boolean;
 }
 
 /** A real engine has its moments. What needed a second try is told with `retry`. */
@@ -30,8 +32,10 @@ const parts: Part[] = [
     onSecondEngine: true,
   },
   { name: "acceptance tests", vitest: ["--project", "acceptance", onceMore] },
+  { name: "the quickstart from nothing", vitest: ["--project", "bare", onceMore], startsEngine: true },
 ];
 const faults = "faults, a round of npm run test:faults";
+const whyNoEngine = "only root can start an engine for it, and Docker has to be installed";
 
 interface Counts {
   passed: number;
@@ -66,11 +70,15 @@ async function runChecks(): Promise<void> {
   count("static checks", { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
 }
 
-async function runPart({ name, vitest, onSecondEngine = false }: Part): Promise<void> {
+async function runPart({ name, vitest, onSecondEngine = false, startsEngine = false }: Part): Promise<void> {
   const began = performance.now();
   process.stdout.write(`\n── ${name}\n`);
   if (onSecondEngine && !mayHaveSecondEngine()) {
     lines.push(`NOT RUN: ${name}: this machine has no Debian sources, or is not root's, to take a second engine from`);
+    return;
+  }
+  if (startsEngine && !mayStartEngine()) {
+    lines.push(`NOT RUN: ${name}: ${whyNoEngine}`);
     return;
   }
   const report = join(reports, `${lines.length}.json`);
@@ -89,8 +97,8 @@ async function runPart({ name, vitest, onSecondEngine = false }: Part): Promise<
 async function runFaults(): Promise<void> {
   const began = performance.now();
   process.stdout.write(`\n── ${faults}\n`);
-  if (process.getuid?.() !== 0 || !existsSync("/usr/sbin/dockerd")) {
-    lines.push(`NOT RUN: ${faults}: only root can start an engine to kill, and Docker has to be installed`);
+  if (!mayStartEngine()) {
+    lines.push(`NOT RUN: ${faults}: ${whyNoEngine}`);
     return;
   }
   const results = await roundOfFaults([]);
@@ -155,6 +163,10 @@ function count(name: string, counts: Counts): void {
   total.failed += counts.failed;
   total.skipped += counts.skipped;
   lines.push(`${counts.failed > 0 ? "FAIL" : "ok  "} ${name}: ${counts.passed} passed, ${counts.failed} failed`);
+}
+
+function mayStartEngine(): boolean {
+  return process.getuid?.() === 0 && existsSync("/usr/sbin/dockerd");
 }
 
 function mayHaveSecondEngine(): boolean {

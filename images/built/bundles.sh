@@ -9,7 +9,7 @@ if [ "$PREBUILT" = yes ]; then
     if [ -e "/prebuilt/$bundle" ]; then cp -R "/prebuilt/$bundle" /built/; fi
   done
 else
-  node=$PWD/node_modules/node/bin/node
+  node=/node/bin/node
   cp /prebuilt/tsconfig.json .
   "$node" --disable-warning=ExperimentalWarning scripts/build.ts
   cp -R dist/. /built/

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The example pipeline as a repository, for the quickstart's class.
+# The example pipeline as a repository, for the quickstart's class. Root's: git's daemon serves nobody what belongs to somebody else.
 set -eu
 cd /opt/cofferdam/example
 sed -i 's#your-namespace/your-resource#local/default#' .circleci/config.yml
@@ -8,6 +8,4 @@ git add .
 git -c user.name=Cofferdam -c user.email=cofferdam@localhost commit --quiet --message='An example pipeline'
 git clone --quiet --bare . /opt/cofferdam/repositories/pipeline
 rm -rf .git
-# Whoever serves it is not always its owner.
-git config --system --add safe.directory /opt/cofferdam/repositories/pipeline
 rm "$0"

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { compileConfig } from "../../src/config/index.ts";
 import { type ControlPlane, openControlPlane } from "../../src/control-plane/index.ts";
 import { describeAddress } from "../../src/engine/docker/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -11,6 +10,7 @@ import { firstTaskStep } from "../../src/protocol/records.ts";
 import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import { addressUnderTest } from "../docker/engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
+import { pipelineOf } from "../fakes/pipelines.ts";
 
 const queue = "bench/fleet";
 const mebibyte = 1024 ** 2;
@@ -128,18 +128,9 @@ async function residentBytes(pid: number | undefined): Promise<number> {
 }
 
 async function runTasks(controlPlane: ControlPlane, config: string): Promise<TaskTiming[]> {
-  const { compiled, diagnostics } = await compileConfig(config);
-  if (!compiled) throw new Error(`the bench's own config does not compile: ${JSON.stringify(diagnostics)}`);
+  const pipeline = await pipelineOf(config, { vcs: {} });
   const began = performance.now();
-  const { id } = await controlPlane.createPipeline({
-    project: { slug: "local/bench", name: "bench" },
-    config: compiled,
-    source: config,
-    vcs: {},
-    trigger: { type: "bench", actor: "bench" },
-    environment: {},
-    secretNames: [],
-  });
+  const { id } = await controlPlane.createPipeline(pipeline);
   const tasks = new Map<string, TaskTiming>();
   const signal = AbortSignal.timeout(hangMs);
   for await (const event of controlPlane.watch(id, { signal, output: false })) {

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSession, type Session } from "../../src/cli/exec/session.ts";
 import { openSite } from "../../src/cli/exec/site.ts";
-import { compileConfig } from "../../src/config/index.ts";
 import type { AgentEvent } from "../../src/launch-agent/index.ts";
 import type { PoolOptions } from "../../src/launch-agent/pool/pool.ts";
 import type { SandboxOptions } from "../../src/launch-agent/sandbox/options.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { firstTaskStep } from "../../src/protocol/records.ts";
+import { pipelineOf } from "../fakes/pipelines.ts";
 
 /** Control plane and launch agent of this process on the real engine, with the marks that the bench reads. */
 export interface BenchSession extends AsyncDisposable {
@@ -65,8 +65,7 @@ async function timeRun(
   config: string,
   listen: (listener: (event: AgentEvent) => void) => void,
 ): Promise<RunTiming> {
-  const { compiled, diagnostics } = await compileConfig(config);
-  if (!compiled) throw new Error(`the bench's own config does not compile: ${JSON.stringify(diagnostics)}`);
+  const pipeline = await pipelineOf(config, { vcs: {} });
   const living = new Set<string>();
   let claimedAt = Number.NaN;
   let removedAt = Number.NaN;
@@ -83,15 +82,7 @@ async function timeRun(
     }
   });
   const began = performance.now();
-  const { id } = await session.controlPlane.createPipeline({
-    project: { slug: "local/bench", name: "bench" },
-    config: compiled,
-    source: config,
-    vcs: {},
-    trigger: { type: "bench", actor: "bench" },
-    environment: {},
-    secretNames: [],
-  });
+  const { id } = await session.controlPlane.createPipeline(pipeline);
   const seen = await watchOutput(session, id);
   while (living.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   if (!seen.green) throw new Error(`a run of the bench was not green: ${JSON.stringify(seen)}`);

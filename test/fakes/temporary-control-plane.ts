@@ -14,6 +14,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../src/protocol/watch.ts";
 import { FakeAgent } from "./fake-agent.ts";
+import { newPipeline } from "./pipelines.ts";
 import { noNetwork } from "./tasks.ts";
 import { removeStoreOf, storeOf } from "./test-store.ts";
 
@@ -78,18 +79,6 @@ export async function temporaryControlPlane({
       if (options.dataDirectory === undefined) await removeStoreOf(dataDirectory);
       await rm(directory, { recursive: true, force: true });
     },
-  };
-}
-
-export function newPipeline(config: CompiledConfig): NewPipeline {
-  return {
-    project: { slug: "gh/organization/project", name: "project" },
-    config,
-    source: "",
-    vcs: { branch: "main", revision: "0123abc" },
-    trigger: { type: "test", actor: "tester" },
-    environment: {},
-    secretNames: [],
   };
 }
 

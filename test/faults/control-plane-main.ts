@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { compileConfig } from "../../src/config/index.ts";
 import { openControlPlane, type Route } from "../../src/control-plane/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { ClassSettings } from "../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../src/protocol/watch.ts";
+import { pipelineOf } from "../fakes/pipelines.ts";
 import type { Calls, PlaneSettings, Seen } from "./control-plane-process.ts";
 
 /** The control plane as a process that can be killed, told over its channel what a person would ask of it. */
@@ -31,17 +31,8 @@ const calls: Calls = {
     return (await controlPlane.createToken(resourceClass, "faults")).reveal();
   },
   start: async ({ config, secret }) => {
-    const { compiled, diagnostics } = await compileConfig(config);
-    if (!compiled) throw new Error(`the test's own config does not compile: ${JSON.stringify(diagnostics)}`);
-    const { id } = await controlPlane.createPipeline({
-      project: { slug: "local/faults", name: "faults" },
-      config: compiled,
-      source: config,
-      vcs: {},
-      trigger: { type: "test", actor: "faults" },
-      environment: { JOB_SECRET: secret },
-      secretNames: ["JOB_SECRET"],
-    });
+    const secrets = { environment: { JOB_SECRET: secret }, secretNames: ["JOB_SECRET"] };
+    const { id } = await controlPlane.createPipeline(await pipelineOf(config, { vcs: {}, ...secrets }));
     return id;
   },
   cancel: async ({ pipeline }) => await controlPlane.cancelPipeline(pipeline, "the test cancels it"),

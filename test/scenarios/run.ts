@@ -1,17 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorkingTree } from "../../src/cli/exec/working-tree.ts";
-import { compileConfig, renderDiagnostics } from "../../src/config/index.ts";
-import type { ControlPlane, Route } from "../../src/control-plane/control-plane.ts";
+import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
 import { compileWith, openControlPlane } from "../../src/control-plane/index.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { type LaunchAgent, startLaunchAgent } from "../../src/launch-agent/index.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { ClassSettings } from "../../src/protocol/resource-class.ts";
-import { noNetwork } from "../fakes/tasks.ts";
+import { pipelineOf } from "../fakes/pipelines.ts";
 import { removeStoreOf, storeOf } from "../fakes/test-store.ts";
+import { roomyRoute, startAgentOf } from "./agent.ts";
 import type { Scenario } from "./scenario.ts";
 import { Story } from "./story.ts";
 
@@ -20,24 +17,6 @@ export interface Stage {
   taskAgentImage: string;
 }
 
-const queue = "scenarios/class";
-const mebibyte = 1024 ** 2;
-const route: Route = {
-  queue,
-  ...ClassSettings.parse({}),
-  limits: {
-    memoryBytes: 512 * mebibyte,
-    cpus: 1,
-    pids: 500,
-    openFiles: 4096,
-    workspaceBytes: 512 * mebibyte,
-    workspaceMedium: "disk",
-    outputBytes: 64 * mebibyte,
-  },
-  network: noNetwork,
-  maxRunTimeMs: 60_000,
-};
-
 /** Plays a scenario through every process but the containers' engine, which the stage brings. Gives what was seen. */
 export async function runScenario(scenario: Scenario, stage: Stage): Promise<Story> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "cofferdam-scenario-"));
@@ -45,13 +24,13 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
     dataDirectory,
     ...(await storeOf(dataDirectory)),
     clock: systemClock,
-    route: () => route,
+    route: () => roomyRoute,
     sources: { open: async ({ signal }) => openWorkingTree(join(import.meta.dirname, "tree"), signal) },
     compile: compileWith(),
     logLevel: "error",
   });
   try {
-    const agent = await startAgent(controlPlane, stage, join(dataDirectory, "api.sock"));
+    const agent = await startAgentOf(controlPlane, { ...stage, socketPath: join(dataDirectory, "api.sock") });
     try {
       return await watch(controlPlane, scenario);
     } finally {
@@ -64,35 +43,17 @@ export async function runScenario(scenario: Scenario, stage: Stage): Promise<Sto
   }
 }
 
-async function startAgent(controlPlane: ControlPlane, stage: Stage, socketPath: string): Promise<LaunchAgent> {
-  const { url } = await controlPlane.listen({ socketPath });
-  await controlPlane.putResourceClass({ name: queue });
-  const token = await controlPlane.createToken(queue, "scenarios");
-  return startLaunchAgent({
-    api: { baseUrl: url, socketPath, token },
-    engine: stage.engine,
-    name: `scenario-${randomUUID().slice(0, 8)}`,
-    hostname: "scenario",
-    version: "test",
-    capacity: { tasks: 4, memoryBytes: 4096 * mebibyte, cpus: 8 },
-    taskAgentImage: stage.taskAgentImage,
-    clock: systemClock,
-    newId: randomUUID,
-    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-  });
-}
-
 async function watch(controlPlane: ControlPlane, { config, name, expected }: Scenario): Promise<Story> {
-  const { id } = await controlPlane.createPipeline({
+  const pipeline = await pipelineOf(config, {
     project: { slug: `gh/scenarios/${name}`, name },
-    config: await compile(config, name),
-    source: config,
     vcs: { branch: "main", revision: "0000000000000000000000000000000000000001" },
     trigger: { type: "api", actor: "scenario" },
     environment: { DEPLOY_KEY: "correct-horse-battery" },
     secretNames: ["DEPLOY_KEY"],
     contexts: { team: { TEAM_REGION: "north-pole" } },
+    compile: { file: `${name}.yml`, pipelineValues: { "pipeline.git.branch": "main" } },
   });
+  const { id } = await controlPlane.createPipeline(pipeline);
   const story = new Story();
   const over = new AbortController();
   let cancelled = false;
@@ -113,15 +74,6 @@ async function watch(controlPlane: ControlPlane, { config, name, expected }: Sce
       break;
   }
   return story;
-}
-
-async function compile(config: string, name: string) {
-  const { compiled, diagnostics, texts } = await compileConfig(config, {
-    file: `${name}.yml`,
-    pipelineValues: { "pipeline.git.branch": "main" },
-  });
-  if (compiled) return compiled;
-  throw new Error(renderDiagnostics(diagnostics, texts));
 }
 
 function nameOf(story: Story, jobId: string): string {

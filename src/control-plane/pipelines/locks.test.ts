@@ -1,11 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  configOf,
-  jobEnds,
-  newPipeline,
-  storyOf,
-  temporaryControlPlane,
-} from "../../../test/fakes/temporary-control-plane.ts";
+import { newPipeline } from "../../../test/fakes/pipelines.ts";
+import { configOf, jobEnds, storyOf, temporaryControlPlane } from "../../../test/fakes/temporary-control-plane.ts";
 import type { LockClaim } from "../store/locks.ts";
 import { judgeLock, lockWaitMs } from "./locks.ts";
 

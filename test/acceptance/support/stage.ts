@@ -1,39 +1,20 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openWorkingTree } from "../../../src/cli/exec/working-tree.ts";
-import { compileConfig, renderDiagnostics } from "../../../src/config/index.ts";
 import type { ControlPlane, NewPipeline, Route, SourceProvider } from "../../../src/control-plane/control-plane.ts";
 import { openControlPlane } from "../../../src/control-plane/index.ts";
-import { startLaunchAgent } from "../../../src/launch-agent/index.ts";
 import { systemClock } from "../../../src/lib/clock.ts";
-import { ClassSettings } from "../../../src/protocol/resource-class.ts";
 import type { WatchEvent } from "../../../src/protocol/watch.ts";
 import { engineUnderTest } from "../../docker/engine-under-test.ts";
-import { noNetwork } from "../../fakes/tasks.ts";
+import { pipelineOf } from "../../fakes/pipelines.ts";
+import { roomyRoute, startAgentOf } from "../../scenarios/agent.ts";
 import { Story } from "../../scenarios/story.ts";
 
-const queue = "acceptance/class";
-const mebibyte = 1024 ** 2;
 /** On whatever machine. Less than a test's own limit, which says nothing of what there was. */
 const hangMs = 150_000;
 
-const defaults: Route = {
-  queue,
-  ...ClassSettings.parse({}),
-  limits: {
-    memoryBytes: 512 * mebibyte,
-    cpus: 2,
-    pids: 500,
-    openFiles: 4096,
-    workspaceBytes: 512 * mebibyte,
-    workspaceMedium: "disk",
-    outputBytes: 64 * mebibyte,
-  },
-  network: noNetwork,
-  maxRunTimeMs: 60_000,
-};
+const defaults = { ...roomyRoute, limits: { ...roomyRoute.limits, cpus: 2 } };
 
 export interface Circumstances {
   route?: Partial<Omit<Route, "limits">> & { limits?: Partial<Route["limits"]> };
@@ -70,7 +51,12 @@ export async function play(config: string, circumstances: Circumstances = {}): P
     logLevel: "error",
   });
   try {
-    const agent = await startAgent(controlPlane, join(directory, "api.sock"));
+    const agent = await startAgentOf(controlPlane, {
+      socketPath: join(directory, "api.sock"),
+      engine: await engineUnderTest(),
+      taskAgentImage: "cofferdam/task-agent:dev",
+      capacity: { tasks: 4, memoryBytes: 16 * 1024 ** 3, cpus: 16 },
+    });
     try {
       return await watch(controlPlane, config, circumstances);
     } finally {
@@ -82,37 +68,12 @@ export async function play(config: string, circumstances: Circumstances = {}): P
   }
 }
 
-async function startAgent(controlPlane: ControlPlane, socketPath: string) {
-  const { url } = await controlPlane.listen({ socketPath });
-  await controlPlane.putResourceClass({ name: queue });
-  const token = await controlPlane.createToken(queue, "acceptance");
-  return startLaunchAgent({
-    api: { baseUrl: url, socketPath, token },
-    engine: await engineUnderTest(),
-    name: `acceptance-${randomUUID().slice(0, 8)}`,
-    hostname: "acceptance",
-    version: "test",
-    capacity: { tasks: 4, memoryBytes: 16_384 * mebibyte, cpus: 16 },
-    taskAgentImage: "cofferdam/task-agent:dev",
-    clock: systemClock,
-    newId: randomUUID,
-    randomBytes,
-    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-  });
-}
-
 async function watch(controlPlane: ControlPlane, config: string, circumstances: Circumstances): Promise<Scene> {
-  const { compiled, diagnostics, texts } = await compileConfig(config, { file: "config.yml" });
-  if (!compiled) throw new Error(renderDiagnostics(diagnostics, texts));
-  const { id } = await controlPlane.createPipeline({
-    project: { slug: "gh/acceptance/project", name: "project" },
-    config: compiled,
-    source: config,
+  const pipeline = await pipelineOf(config, {
     vcs: circumstances.vcs ?? { branch: "main" },
-    trigger: { type: "api", actor: "acceptance" },
-    environment: {},
-    secretNames: [],
+    compile: { file: "config.yml" },
   });
+  const { id } = await controlPlane.createPipeline(pipeline);
   const scene: Scene = { pipelineId: id, controlPlane, story: new Story(), events: [] };
   const late = new AbortController();
   const tooLong = setTimeout(() => late.abort(new Error(`It did not end. So far: ${told(scene.story)}`)), hangMs);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { newPipeline } from "../../../../test/fakes/pipelines.ts";
 import {
   configOf,
   jobEnds,
-  newPipeline,
   storyOf,
   temporaryControlPlane,
   testClass,

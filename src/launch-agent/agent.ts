@@ -1,84 +1,26 @@
 import type { EngineInfo } from "../engine/engine.ts";
-import type { Secret } from "../lib/secret.ts";
-import type { Task } from "../protocol/task.ts";
 import { AgentApi, type Claim } from "./api/client.ts";
-import type { ApiFailure } from "./api/failure.ts";
-import type { ApiAddress } from "./api/http.ts";
-import { type Capacity, Room, shareOf } from "./claim/capacity.ts";
-import { ConnectionState, type Contact } from "./claim/connection-state.ts";
+import { Room, shareOf } from "./claim/capacity.ts";
+import { ConnectionState } from "./claim/connection-state.ts";
 import { type ClaimAnswer, claimTasks } from "./claim/loop.ts";
 import { ClassTokens } from "./claim/tokens.ts";
-import type { DiskState } from "./disk/keeper.ts";
-import { type GroundOptions, type LaidGround, layGround } from "./ground.ts";
+import { type LaidGround, layGround } from "./ground.ts";
+import type { AgentStatus, Ending, LaunchAgent, LaunchAgentOptions } from "./launch-agent.ts";
 import { Ledger } from "./ledger/ledger.ts";
 import { Succession } from "./ledger/succession.ts";
+import { Sweeper } from "./ledger/sweeper.ts";
 import { errorFacts } from "./log.ts";
 import { boundDraining, boundedClaim, endWhenIdle, isRefusedForGood, type Modes } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
-import type { Policy } from "./policy/policy.ts";
 import { waitingBytes } from "./pool/pool.ts";
-import { noSandboxes, type SandboxesState } from "./sandbox/options.ts";
+import { noSandboxes } from "./sandbox/options.ts";
 import { proveSandboxes } from "./sandbox/prove.ts";
 import type { Adoptable } from "./task/adoptable.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
-import { settledWithin } from "./task/or-abort.ts";
 import { TaskRun } from "./task/task-run.ts";
-
-export interface LaunchAgentOptions extends GroundOptions {
-  api: ApiAddress & { token: Secret };
-  /** Several classes, or one that has to be of a name; each is asked about before it is used. Else `api.token` is just used. */
-  classes?: readonly { name?: string; token: Secret }[];
-  /** What the caller has already asked the engine; asked here when not given. */
-  engineInfo?: EngineInfo;
-  /** What the caller has already laid, with the same options; laid here when not given. The agent's from now on. */
-  laid?: LaidGround;
-  /** Of this process, chosen at random. Undefined: no other one ever has this agent's name, before, beside or after it. */
-  session?: string;
-  capacity: Capacity;
-  modes?: Modes;
-  policy?: Policy;
-  onEvent?: (event: AgentEvent) => void;
-  /** A task has come: keeps its secrets out of the log until it is gone. */
-  guard?: (task: Task) => () => void;
-  /** How long the control plane may hold a claim. */
-  claimWaitMs?: number;
-}
-
-export interface LaunchAgent {
-  /** When the engine has been seen. Rejects with EngineError when it cannot be used; then the agent is closed, too. */
-  ready: Promise<EngineInfo>;
-  /** No new claims; resolves when the running tasks have ended and are cleaned up. */
-  drain(): Promise<void>;
-  /** Drains, and cancels what runs; what has not begun goes back to the queue. The second call hurries. */
-  stop(reason: string): Promise<void>;
-  /** When nothing runs and nothing is left. Never rejects. */
-  closed: Promise<void>;
-  /** What it is at. */
-  status(): AgentStatus;
-}
-
-export interface AgentStatus {
-  controlPlane: Contact;
-  /** Set when it takes no new tasks any more: why. */
-  ending: Ending | undefined;
-  running: number;
-  capacity: Capacity;
-  /** Those that are known by name. */
-  classes: string[];
-  pool: { containers: number; waiting: number; bytes: number };
-  /** Those that wait for tasks, and those that tasks have. */
-  sandboxes: SandboxesState;
-  /** Undefined where nobody looks after it. */
-  disk: DiskState | undefined;
-}
-
-/** `done`: its modes say so. `refused`: the control plane refused all its tokens for too long. */
-export type Ending = "drained" | "stopped" | "done" | "refused";
 
 const defaultClaimWaitMs = 30_000;
 const apiTimeoutMs = 30_000;
-const sweepMs = 60_000;
-const firstSweepMs = 10_000;
 
 type EventWithoutTime = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, "atMs"> : never) : never;
 
@@ -100,7 +42,7 @@ class Agent {
   readonly #options: LaunchAgentOptions;
   readonly #api: AgentApi;
   readonly #room: Room;
-  readonly #ledger: Ledger;
+  readonly #sweeper: Sweeper;
   /** Undefined: nobody was this agent before. */
   readonly #succession: Succession | undefined;
   readonly #runs = new Map<TaskRun, Promise<void>>();
@@ -111,7 +53,6 @@ class Agent {
   /** Ends what goes on behind the tasks: warming up, sweeping. */
   readonly #closing = new AbortController();
   #laid: LaidGround | undefined;
-  #hasCleared = false;
   #stopReason: string | undefined;
   #ending: Ending | undefined;
   #lastBusyMs: number;
@@ -127,7 +68,7 @@ class Agent {
       clock,
       random: this.#random,
       timeoutMs: apiTimeoutMs,
-      onFailure: (failure) => this.#emit({ type: "api-failed", kind: kindOf(failure) }),
+      onFailure: (failure) => this.#emit({ type: "api-failed", kind: failure.kind }),
       onPosted: (lane, bytes) => lane === "task" && this.#emit({ type: "output", bytes }),
     });
     this.#connection = new ConnectionState(clock);
@@ -135,7 +76,7 @@ class Agent {
     this.#lastBusyMs = clock.monotonic();
     this.#room = new Room(options.capacity);
     this.#succession = this.#successionOf(options.session);
-    this.#ledger = new Ledger({
+    const ledger = new Ledger({
       engine: options.engine,
       agentName: options.name,
       owns: (labels) => this.#owns(labels),
@@ -144,10 +85,10 @@ class Agent {
       now: () => clock.now(),
       log: options.log,
     });
+    this.#sweeper = new Sweeper({ ledger, succession: this.#succession, clock, log: options.log });
     this.#laid = options.laid;
-    const { engine } = options;
     const engineInfo = options.engineInfo ?? options.laid?.ground.info;
-    this.ready = engineInfo ? Promise.resolve(engineInfo) : engine.info(this.#closing.signal);
+    this.ready = engineInfo ? Promise.resolve(engineInfo) : options.engine.info(this.#closing.signal);
     this.closed = this.#live();
   }
 
@@ -192,7 +133,7 @@ class Agent {
       const context = this.#context(await this.ready);
       log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
       const warmed = context.taskAgent.warm(this.#closing.signal);
-      const swept = this.#sweepNowAndThen(this.#adopt(context));
+      const swept = this.#sweeper.run(this.#adopt(context), this.#closing.signal);
       const { pool, sandboxes } = context;
       await proveSandboxes(context, this.#draining.signal);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
@@ -207,7 +148,7 @@ class Agent {
       this.#closing.abort(new Error("closing"));
       await Promise.all([warmed, swept, kept, closed]);
       // Every removal was confirmed by the engine, but for those that failed; and what an earlier process left may still stand.
-      if ((context.leftovers.size > 0 || this.#owesSweep) && !context.hurry.aborted) await this.#lastSweep();
+      if ((context.leftovers.size > 0 || this.#sweeper.owesOne) && !context.hurry.aborted) await this.#sweeper.last();
     } catch (error) {
       log.error(errorFacts(error), "the engine cannot be used");
     } finally {
@@ -350,46 +291,9 @@ class Agent {
     return [...this.#runs.keys()].some((run) => run.owns(labels));
   }
 
-  /** First once it is known what is to be kept; but not much later, as others leave things, too. Never rejects. */
-  async #sweepNowAndThen(adopted: Promise<void>): Promise<void> {
-    const { signal } = this.#closing;
-    if (!(await settledWithin(adopted, firstSweepMs, this.#options.clock))) await this.#sweep(signal);
-    await adopted;
-    while (!signal.aborted) {
-      await this.#sweep(signal);
-      await this.#options.clock.sleep(sweepMs, signal).catch(() => undefined);
-    }
-  }
-
-  async #sweep(signal: AbortSignal): Promise<void> {
-    try {
-      const mayClear = this.#succession?.mayClear === true;
-      await this.#ledger.sweep(signal);
-      // One that was cut off resolves, too.
-      if (mayClear && !signal.aborted) this.#hasCleared = true;
-    } catch (error) {
-      if (!signal.aborted) this.#options.log.warn(errorFacts(error), "could not look for what dead agents left");
-    }
-  }
-
-  /** It ends before it has once looked for all that the earlier processes of its name left. */
-  get #owesSweep(): boolean {
-    return this.#succession !== undefined && !this.#hasCleared;
-  }
-
-  async #lastSweep(): Promise<void> {
-    await settledWithin(this.#sweep(new AbortController().signal), 10_000, this.#options.clock);
-  }
-
   #emit(event: EventWithoutTime): void {
     this.#options.onEvent?.({ ...event, atMs: this.#options.clock.monotonic() });
   }
 
   readonly #random = (): number => (this.#options.random ?? Math.random)();
-}
-
-/** Few words, whatever a server answers: they become labels of metrics. */
-function kindOf({ status }: ApiFailure): string {
-  if (status === undefined) return "no-answer";
-  return status === 401 || status === 409 || status === 429 ? String(status) : `${Math.floor(status / 100)}xx`;
 }

@@ -1,2 +1,3 @@
-export { type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "./agent.ts";
+export { startLaunchAgent } from "./agent.ts";
+export type { LaunchAgent, LaunchAgentOptions } from "./launch-agent.ts";
 export type { AgentEvent } from "./task/context.ts";

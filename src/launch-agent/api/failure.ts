@@ -16,6 +16,13 @@ export class ApiFailure extends Error {
     this.retryAfterMs = facts.retryAfterMs;
   }
 
+  /** Few words, whatever a server answers: they become labels of metrics. */
+  get kind(): string {
+    const { status } = this;
+    if (status === undefined) return "no-answer";
+    return status === 401 || status === 409 || status === 429 ? String(status) : `${Math.floor(status / 100)}xx`;
+  }
+
   get retryable(): boolean {
     return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
   }

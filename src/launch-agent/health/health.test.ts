@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
 import { systemClock } from "../../lib/clock.ts";
-import type { AgentStatus } from "../agent.ts";
+import type { AgentStatus } from "../launch-agent.ts";
 import type { AgentEvent } from "../task/context.ts";
 import { askHealth } from "./ask.ts";
 import { createMetrics } from "./metrics.ts";

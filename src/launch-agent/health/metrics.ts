@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { AgentStatus } from "../agent.ts";
+import type { AgentStatus } from "../launch-agent.ts";
 import type { AgentEvent } from "../task/context.ts";
 
 export interface MetricsOptions {

@@ -1,6 +1,6 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { Clock } from "../../lib/clock.ts";
-import type { AgentStatus } from "../agent.ts";
+import type { AgentStatus } from "../launch-agent.ts";
 import { settledWithin } from "../task/or-abort.ts";
 
 /** Whether this agent could take a task now, and why not. */

@@ -1,4 +1,4 @@
-import type { LaunchAgent } from "../agent.ts";
+import type { LaunchAgent } from "../launch-agent.ts";
 import type { Log } from "../log.ts";
 
 /** Where signals come from: the process. */

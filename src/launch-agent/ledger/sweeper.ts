@@ -1,0 +1,60 @@
+import type { Clock } from "../../lib/clock.ts";
+import { errorFacts, type Log } from "../log.ts";
+import { settledWithin } from "../task/or-abort.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Succession } from "./succession.ts";
+
+const pauseMs = 60_000;
+const firstMs = 10_000;
+const lastMs = 10_000;
+
+export interface SweeperOptions {
+  ledger: Pick<Ledger, "sweep">;
+  /** Undefined: nobody was this agent before. */
+  succession: Pick<Succession, "mayClear"> | undefined;
+  clock: Clock;
+  log: Log;
+}
+
+/** Looks for what dead agents left, again and again. */
+export class Sweeper {
+  readonly #options: SweeperOptions;
+  #hasCleared = false;
+
+  constructor(options: SweeperOptions) {
+    this.#options = options;
+  }
+
+  /** First once it is known what is to be kept; but not much later, as others leave things, too. Never rejects. */
+  async run(adopted: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    if (!(await settledWithin(adopted, firstMs, clock))) await this.#sweep(signal);
+    await adopted;
+    while (!signal.aborted) {
+      await this.#sweep(signal);
+      await clock.sleep(pauseMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** It has not once looked for all that the earlier processes of its name left. */
+  get owesOne(): boolean {
+    return this.#options.succession !== undefined && !this.#hasCleared;
+  }
+
+  /** One look more, if it does not take long. Never rejects. */
+  async last(): Promise<void> {
+    await settledWithin(this.#sweep(new AbortController().signal), lastMs, this.#options.clock);
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { ledger, succession, log } = this.#options;
+    try {
+      const mayClear = succession?.mayClear === true;
+      await ledger.sweep(signal);
+      // One that was cut off resolves, too.
+      if (mayClear && !signal.aborted) this.#hasCleared = true;
+    } catch (error) {
+      if (!signal.aborted) log.warn(errorFacts(error), "could not look for what dead agents left");
+    }
+  }
+}

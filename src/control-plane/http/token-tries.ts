@@ -3,7 +3,8 @@ import { agentApi } from "../../protocol/agent-api.ts";
 import { TokenTries } from "../auth/token-tries.ts";
 import type { Context } from "../context.ts";
 
-const ofTasks = "/api/agent/v1/";
+const ours = "/api/agent/v1/";
+const ofTasks: ReadonlySet<string> = new Set([agentApi.unclaim, agentApi.taskConfig, agentApi.fail]);
 const ofClasses: ReadonlySet<string> = new Set([
   agentApi.class,
   agentApi.session,
@@ -35,6 +36,6 @@ function tokenOf(request: FastifyRequest): { address: string; token: string } | 
   const url = routeOptions.url ?? "";
   const token = headers["circle-token"] ?? headers.authorization;
   if (typeof token !== "string" || socket.remoteAddress === undefined) return undefined;
-  if (url.startsWith(ofTasks) && !ofClasses.has(url)) return undefined;
+  if (ofTasks.has(url) || (url.startsWith(ours) && !ofClasses.has(url))) return undefined;
   return { address: socket.remoteAddress, token };
 }

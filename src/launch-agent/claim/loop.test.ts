@@ -15,6 +15,7 @@ async function claimWith(answers: (Claim | undefined | Error)[]) {
   const draining = new AbortController();
   const ids: string[] = [];
   const pauses: number[] = [];
+  const warnings: string[] = [];
   const claimed: Claim[] = [];
   const room = new Room({ tasks: 2, memoryBytes: 1, cpus: 1 });
   let nowMs = 0;
@@ -48,10 +49,10 @@ async function claimWith(answers: (Claim | undefined | Error)[]) {
     clock,
     random: () => 1,
     newId: () => `claim-${++newest}`,
-    log: quiet,
+    log: { ...quiet, warn: (facts) => warnings.push("error" in facts ? String(facts.error) : "") },
     signal: draining.signal,
   });
-  return { ids, pauses, claimed, room };
+  return { ids, pauses, claimed, room, warnings };
 }
 
 test("asks under the same id until it is answered, and under a new one after that", async () => {
@@ -59,6 +60,16 @@ test("asks under the same id until it is answered, and under a new one after tha
 
   expect(ids).toEqual(["claim-1", "claim-1", "claim-2"]);
   expect(claimed).toEqual([claim]);
+});
+
+test("leaves a control plane alone for as long as it says, and tells why once", async () => {
+  const message = "429 too many wrong tokens have come from 192.0.2.1: try again in 1 s";
+  const refused = () => new ApiFailure(message, { status: 429, code: "too-many-tries", retryAfterMs: 1_000 });
+
+  const { pauses, warnings } = await claimWith([refused(), refused(), refused(), undefined]);
+
+  expect(pauses.slice(0, 3).map((ms) => ms >= 1_000)).toEqual([true, true, true]);
+  expect(warnings).toEqual([message]);
 });
 
 test("comes back more and more slowly while the control plane fails, and slowly at once when it refuses", async () => {

@@ -11,7 +11,7 @@ const soon = ticking({ ticks: 3, everyMs: 10 });
 export const abuseFaults: readonly Fault[] = [
   {
     id: "T08",
-    what: "wrong tokens, as fast as they go, from the address that an agent has: 429, and the agent's job goes on; a new agent is told, and served after",
+    what: "wrong tokens, as fast as they go, from the address that an agent has: 429, and the agent's job goes on; a new agent is served, too",
     run: async (world) => await guessTokens(world),
   },
   {
@@ -43,7 +43,7 @@ async function guessTokens(world: World): Promise<string> {
   const token = await world.plane.call("prepare", { resourceClass: jobClass });
   const late = await world.startAgent({ tasks: 1, env: { CIRCLECI_RUNNER_API_AUTH_TOKEN: token } });
   const served = /serving a resource class/;
-  // Each try that the address may have again is the thief's, but for one that the agent is quicker at.
+  // The two of them share what the address may still try.
   const wasTold = await until("the new agent is told, or served", 60_000, async () => {
     await guesses();
     if (late.child.said.includes("too many wrong tokens")) return "told why it waits";

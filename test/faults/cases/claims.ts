@@ -38,6 +38,16 @@ export const claimFaults: readonly Fault[] = [
     what: "tokens where they do not belong, or too late: refused",
     run: async (world) => await misuse(world),
   },
+  {
+    id: "T07",
+    what: "a claim, the records of a task and its end are sent again as they were, before and after the end: nothing happens twice",
+    run: async (world) => await replay(world),
+  },
+  {
+    id: "T10",
+    what: "an agent of another class asks while a task waits: it gets none",
+    run: async (world) => await askForOthers(world),
+  },
 ];
 
 async function race(world: World): Promise<string> {
@@ -182,6 +192,42 @@ async function misuse(world: World): Promise<string> {
   if ((await events()) !== before) throw new Error("what was sent after the end of a task was taken in");
   await running.finish("success", job.output.toString());
   return `${await world.finish()}, ${Object.keys(answers).length} calls refused`;
+}
+
+async function replay(world: World): Promise<string> {
+  await world.begin();
+  const agent = world.fakeAgent();
+  const running = await world.start(job);
+  const claim = async () => await agent.claim(world.token, { claimId: "recorded" });
+  const first = await claimed(claim());
+  const again = await claimed(claim());
+  if (again.task.id !== first.task.id || again.task.attempt !== first.task.attempt)
+    throw new Error("a claim that was sent again got another attempt");
+  const whole = async () => await first.sendFrom(1, [started(100), ...recordsAfterStart()]);
+  if ((await first.send([started(100)])).status !== 200 || (await whole()).status !== 200)
+    throw new Error("records that were sent again in mid-task were refused");
+  await world.ended(running);
+  const events = async (): Promise<number> => (await world.plane.call("events", running)).length;
+  const before = await events();
+  const late = await whole();
+  const after = await claim();
+  if (late.status >= 500 || after !== undefined || (await events()) !== before)
+    throw new Error(`after the end: records answered ${late.status}, claimed again: ${after !== undefined}`);
+  return await world.finish();
+}
+
+async function askForOthers(world: World): Promise<string> {
+  await world.begin();
+  const token = await world.plane.call("prepare", { resourceClass: "faults/other" });
+  const stranger = await world.startAgent({ env: { CIRCLECI_RUNNER_API_AUTH_TOKEN: token } });
+  await stranger.child.says(/serving a resource class/);
+  const running = await world.start(job);
+  const got = await world.fakeAgent().claim(token, { name: "stranger", waitMs: 2_000 });
+  if (got !== undefined) throw new Error("an agent of another class got the task");
+  await world.startAgent();
+  await world.ended(running);
+  if (stranger.child.said.includes("task claimed")) throw new Error("the agent of another class had the task");
+  return await world.finish();
 }
 
 async function claimed(claim: Promise<Held | undefined>): Promise<Held> {

@@ -12,7 +12,9 @@ export function metricsRoutes(server: FastifyInstance, context: Context): void {
 
   server.get(operatorApi.metrics, async (_request, reply) => {
     // Few control planes are asked, and one in another program never is.
-    const { Gauge, Registry } = await import("prom-client");
+    // A bundle knows what is in it by this name alone.
+    const { default: prometheus } = await import("prom-client");
+    const { Gauge, Registry } = prometheus;
     const registry = new Registry();
     const now = context.clock.now();
     const loads = new Map<string, Omit<QueueLoad, "queue">>((await queueLoads(db)).map((load) => [load.queue, load]));

@@ -24,10 +24,13 @@ beforeAll(async () => {
   await dockerOk(["secret", "create", "cofferdam_token", join(directory, "token")]);
   undo.defer(async () => void (await dockerOk(["secret", "rm", "cofferdam_token"])));
 
-  // Where containers of a Swarm find the host.
-  const gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
-  const host = await dockerOk(["network", "inspect", "--format", gateway, "docker_gwbridge"]);
-  const env = { ...(await socketEnvironment()), CIRCLECI_RUNNER_API_URL: `http://${host}:${port}` };
+  // Where containers of a Swarm find the host. It comes a moment after the Swarm itself.
+  const gateway = ["network", "inspect", "--format", "{{range .IPAM.Config}}{{.Gateway}}{{end}}", "docker_gwbridge"];
+  const { stdout: host } = await eventually(
+    async () => await docker(gateway),
+    ({ code, stdout }) => code === 0 && stdout.trim() !== "",
+  );
+  const env = { ...(await socketEnvironment()), CIRCLECI_RUNNER_API_URL: `http://${host.trim()}:${port}` };
   undo.defer(removeStack);
   await dockerOk(["stack", "deploy", "--compose-file", join(root, "compose", "stack.yml"), stack], { env });
 });

@@ -35,6 +35,7 @@ beforeAll(async () => {
     .withCommand([serve])
     .withExposedPorts(9418)
     .withWaitStrategy(Wait.forLogMessage(/Ready to rumble/))
+    .withStartupTimeout(150_000)
     .start();
   url = `git://${server.getHost()}:${server.getMappedPort(9418)}/project.git`;
   directory = mkdtempSync(join(tmpdir(), "cofferdam-mirrors-"));

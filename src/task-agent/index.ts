@@ -29,12 +29,14 @@ export interface TaskAgentOptions {
   mkfifo: readonly string[];
   /** How long it stays where nobody comes for it any more. */
   patience?: Patience;
+  /** Called once where no task has come for a moment: then it waits for one in a pool. */
+  whenIdle?: () => void;
   /** Whether every process around us is the job's, to be killed at its end. False wherever this is no container of ours. */
   ownsContainer: boolean;
 }
 
 /** Milliseconds. A launch agent that lives ends the container long before. */
-export interface Patience {
+interface Patience {
   /** For a task. */
   taskMs: number;
   /** Beyond the task's own time: for whoever is to acknowledge its last records. */
@@ -45,6 +47,9 @@ export interface Patience {
 const defaultPatience: Patience = { taskMs: 3_600_000, lastWordsMs: 20 * 60_000 };
 /** Timers count no further. */
 const maxTimerMs = 2 ** 31 - 1;
+
+/** One that is there for a task gets it with its first bytes. */
+const idleMs = 100;
 
 const spoolMemoryBytes = 4 * 1024 * 1024;
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -60,6 +65,7 @@ export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
   pipes.prepare();
   const { taskMs, lastWordsMs } = options.patience ?? defaultPatience;
   let end: NodeJS.Timeout | undefined;
+  const idle = options.whenIdle && setTimeout(options.whenIdle, idleMs);
   try {
     await new Promise<void>((resolve, reject) => {
       const endAfter = (ms: number, why: string): void => {
@@ -78,6 +84,7 @@ export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
         spool,
         version: options.version,
         onTask: (work) => {
+          clearTimeout(idle);
           endAfter(work.maxRunTimeMs + work.killGraceMs + lastWordsMs, "nobody has heard the end of the task");
           run = prepare(work, { ...options, channel, spool, pipes, privateDirectory: home.path });
           const over = new AbortController();
@@ -96,6 +103,7 @@ export async function runTaskAgent(options: TaskAgentOptions): Promise<void> {
     });
   } finally {
     clearTimeout(end);
+    clearTimeout(idle);
     home.remove();
   }
 }

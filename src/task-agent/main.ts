@@ -2,8 +2,9 @@ import { stat } from "node:fs";
 import { Socket } from "node:net";
 import { join } from "node:path";
 import { systemClock } from "../lib/clock.ts";
-import { runTaskAgent } from "./index.ts";
+import { runTaskAgent, type TaskAgentOptions } from "./index.ts";
 import { isAboveAll } from "./process/stragglers.ts";
+import { rehearse } from "./rehearsal.ts";
 
 declare const COFFERDAM_VERSION: string;
 
@@ -14,7 +15,7 @@ const directory = import.meta.dirname;
 // Makes the threads of node's pool now: later, a job that is at its limit of processes leaves no room for them, and node aborts.
 stat(directory, () => {});
 
-runTaskAgent({
+const options: TaskAgentOptions = {
   input,
   output,
   version: typeof COFFERDAM_VERSION === "string" ? COFFERDAM_VERSION : "0.0.0",
@@ -24,7 +25,9 @@ runTaskAgent({
   binDirectory: join(directory, "bin"),
   mkfifo: [join(directory, "busybox"), "mkfifo"],
   ownsContainer: process.argv.includes("--owns-container") && isAboveAll(),
-}).then(
+};
+
+runTaskAgent({ ...options, whenIdle: () => void rehearse(options) }).then(
   () => process.exit(0),
   (error: unknown) => {
     console.error(`task agent: ${error instanceof Error ? error.message : String(error)}`);

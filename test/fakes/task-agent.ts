@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { RunStep, Step, Work } from "../../src/protocol/task.ts";
-import { type Patience, runTaskAgent } from "../../src/task-agent/index.ts";
+import { runTaskAgent, type TaskAgentOptions } from "../../src/task-agent/index.ts";
 import { FakeLaunchAgent, type FakeOptions } from "./fake-launch-agent.ts";
 
 /** A task agent in this process, with a workspace of its own, and the other end of its channel. */
@@ -19,7 +19,7 @@ export interface RunningAgent extends AsyncDisposable {
   done: Promise<void>;
 }
 
-export function startAgent(options: FakeOptions & { patience?: Patience } = {}): RunningAgent {
+export function startAgent(options: FakeOptions & Pick<TaskAgentOptions, "patience" | "whenIdle"> = {}): RunningAgent {
   const home = mkdtempSync(join(tmpdir(), "cofferdam-test-"));
   const workspace = join(home, "project");
   mkdirSync(workspace);
@@ -36,6 +36,7 @@ export function startAgent(options: FakeOptions & { patience?: Patience } = {}):
     mkfifo: ["mkfifo"],
     ownsContainer: false,
     ...(options.patience && { patience: options.patience }),
+    ...(options.whenIdle && { whenIdle: options.whenIdle }),
   });
   done.catch(() => {});
   const launch = new FakeLaunchAgent(options);

@@ -13,15 +13,21 @@ export interface PipePair {
   stderr: Pipe;
 }
 
+type Names = [stdout: string, stderr: string];
+
+/** Steps that get their pipes from one run of the program: as it starts, nothing that a step says is read. */
+const pairsAtOnce = 8;
+
 /**
  * Real pipes for the steps. Those that node makes are sockets, and a socket cannot be opened by name: in a step,
- * `tee /dev/stderr` and `> /dev/stdout` would fail. So a program makes two FIFOs, ahead of need; they are opened and unlinked.
+ * `tee /dev/stderr` and `> /dev/stdout` would fail. So a program makes FIFOs, ahead of need; they are opened and unlinked.
  */
 export class PipeSource {
   readonly #mkfifo: readonly string[];
   readonly #directory: () => string | undefined;
   #count = 0;
-  #ready: Promise<[string, string] | undefined> | undefined;
+  #stock: Names[] = [];
+  #making: Promise<void> | undefined;
 
   /** `mkfifo`: a command line to which names are added. */
   constructor(mkfifo: readonly string[], directory: () => string | undefined) {
@@ -29,17 +35,21 @@ export class PipeSource {
     this.#directory = directory;
   }
 
-  /** Makes the next pair in the background. */
+  /** Makes the next pairs in the background. */
   prepare(): void {
-    // A process that cannot be started now may well be later: node's own pipes do until then.
-    this.#ready ??= this.#make().catch(() => undefined);
+    if (this.#stock.length > 0) return;
+    this.#making ??= this.#make()
+      .then((made) => void this.#stock.push(...made))
+      // A process that cannot be started now may well be later: node's own pipes do until then.
+      .catch(() => undefined)
+      .finally(() => (this.#making = undefined));
   }
 
   /** Undefined where none can be made: then node's own have to do. */
   async take(): Promise<PipePair | undefined> {
     this.prepare();
-    const names = await this.#ready;
-    this.#ready = undefined;
+    await this.#making;
+    const names = this.#stock.shift();
     if (!names) return undefined;
     try {
       return { stdout: openPipe(names[0]), stderr: openPipe(names[1]) };
@@ -48,16 +58,18 @@ export class PipeSource {
     }
   }
 
-  async #make(): Promise<[string, string] | undefined> {
+  async #make(): Promise<Names[]> {
     const directory = this.#directory();
     const [program, ...args] = this.#mkfifo;
-    if (directory === undefined || program === undefined) return undefined;
-    this.#count += 1;
-    const names: [string, string] = [join(directory, `${this.#count}.out`), join(directory, `${this.#count}.err`)];
+    if (directory === undefined || program === undefined) return [];
+    const pairs = Array.from({ length: pairsAtOnce }, (): Names => {
+      this.#count += 1;
+      return [join(directory, `${this.#count}.out`), join(directory, `${this.#count}.err`)];
+    });
     return await new Promise((resolve) => {
-      const child = spawn(program, [...args, ...names], { stdio: "ignore" });
-      child.on("error", () => resolve(undefined));
-      child.on("exit", (code) => resolve(code === 0 ? names : undefined));
+      const child = spawn(program, [...args, ...pairs.flat()], { stdio: "ignore" });
+      child.on("error", () => resolve([]));
+      child.on("exit", (code) => resolve(code === 0 ? pairs : []));
     });
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -50,5 +50,16 @@ test("no descriptor is left open, whether a process starts or not", async () => 
   }
 
   await expect.poll(() => readdirSync("/proc/self/fd").length).toBeLessThanOrEqual(before);
+  rmSync(directory, { recursive: true });
+});
+
+test("one run of the program makes the pipes of several steps", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "cofferdam-pipes-"));
+  const runs = join(directory, "runs");
+  const pipes = new PipeSource(["sh", "-c", `echo run >>${runs}; exec mkfifo "$@"`, "mkfifo"], () => directory);
+
+  for (let step = 0; step < 9; step += 1) expect(await outputOf(pipes, `echo ${step} >/dev/stdout`)).toBe(`${step}\n`);
+
+  expect(readFileSync(runs, "utf8")).toBe("run\nrun\n");
   rmSync(directory, { recursive: true });
 });

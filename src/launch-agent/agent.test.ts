@@ -22,11 +22,16 @@ test("never runs more tasks at once than there is room for", async () => {
   const tasks = Array.from({ length: 7 }, (_, at) => controlPlane.enqueue(aTask({ id: `task-${at}` })));
   let running = 0;
   let most = 0;
+  let begun = 0;
+  const renewed = () => tasks.filter(({ heartbeats }) => heartbeats > 0).length;
 
   const { agent } = stage.run(
     async (taskAgent) => {
       most = Math.max(most, ++running);
+      const number = ++begun;
       await taskAgent.begin();
+      // Long after another one would have been claimed.
+      await controlPlane.until(() => renewed() >= number);
       await taskAgent.run("x");
       running--;
     },

@@ -47,6 +47,8 @@ const lastAnswerMs = 2_000;
 const takenPaceMs = 2_000;
 const firstPaceMs = 5_000;
 const longestPaceMs = 60_000;
+/** Of a task that has just been claimed, before the next one is asked for: in it a container that waits has got the task. */
+const headStartMs = 10;
 
 /** Claims tasks while there is room, one call at a time, until the signal fires. Never rejects. */
 export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
@@ -58,8 +60,10 @@ export async function claimTasks(options: ClaimLoopOptions): Promise<void> {
       return;
     }
     const claim = await claimOne(options);
-    if (claim) options.onClaim(claim);
-    else room.leavePlace();
+    if (claim) {
+      options.onClaim(claim);
+      await rest(options, headStartMs);
+    } else room.leavePlace();
   }
 }
 

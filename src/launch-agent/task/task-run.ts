@@ -20,6 +20,8 @@ import { TaskStopper } from "./stopper.ts";
 
 /** How soon the lease is first renewed when spinning up takes long; before that it would only be in the way. */
 const firstHeartbeatMs = 500;
+/** And from the start of the steps on, so that what they say first is stored first. */
+const headStartMs = 50;
 const hurryMs = 1_000;
 /** So that what the steps say first is not stored behind what we say of ourselves, line by line. */
 const gatherMs = 25;
@@ -207,6 +209,7 @@ export class TaskRun {
   async #keepLease(signal: AbortSignal): Promise<void> {
     const { clock, limits, api, random } = this.#context;
     await settledWithin(this.#started.promise, firstHeartbeatMs, clock);
+    await clock.sleep(headStartMs, signal).catch(() => undefined);
     await keepLease({
       api,
       claim: this.claim,

@@ -12,6 +12,7 @@ import {
 import { CallerError, faultOfLabels, faultOfPlan, faultOfStart } from "./caller.ts";
 import { DummyContainer, type DummyProgram } from "./container.ts";
 import { type DummyImage, DummyImages } from "./images.ts";
+import { objectsOf, sharedObject } from "./objects.ts";
 import { obeyOrders } from "./orders.ts";
 
 export { CallerError } from "./caller.ts";
@@ -250,27 +251,11 @@ class Dummy implements DummyEngine {
   }
 
   #objects(): OwnedObject[] {
-    const containers = [...this.#containers.values()].flatMap((container): OwnedObject[] => {
-      const { labels } = container.plan;
-      const all = this.#labelsOf(container);
-      const own: OwnedObject = {
-        kind: "container",
-        id: container.id,
-        labels: all,
-        running: container.phase === "running",
-      };
-      const workspace: OwnedObject = { kind: "volume", id: `${container.id}-workspace`, labels, running: false };
-      return container.plan.workspace === undefined ? [own] : [own, workspace];
-    });
-    const shared = [...this.#volumes.values()].map(
-      (volume): OwnedObject => ({
-        kind: "volume",
-        id: volume.name,
-        labels: { ...volume.labels },
-        running: false,
-      }),
-    );
-    return [...containers, ...shared];
+    const containers = [...this.#containers.values()];
+    return [
+      ...containers.flatMap((container) => objectsOf(container, this.#labelsOf(container))),
+      ...[...this.#volumes.values()].map(sharedObject),
+    ];
   }
 
   #enter(call: keyof Engine, subject: string, signal: AbortSignal): void {

@@ -51,6 +51,19 @@ test("no token is in what the engine tells about a container, nor in a log", asy
   }
 });
 
+test("the control plane tells what waits in its queue to whoever has the administrator's token", async () => {
+  const script = `
+    const token = require("node:fs").readFileSync("/var/lib/cofferdam/admin-token", "utf8").trim();
+    const ask = (headers) => fetch("http://127.0.0.1:8080/metrics", { headers });
+    Promise.all([ask({}), ask({ "circle-token": token })]).then(async ([none, admin]) =>
+      console.log(none.status, admin.status, await admin.text()));`;
+
+  const { stdout } = await quickstart.exec("control-plane", "node", "-e", script);
+
+  expect(stdout).toMatch(/^401 200 /);
+  expect(stdout).toContain('cofferdam_queue_tasks{resource_class="local/default"} 0');
+});
+
 test("files of tokens are their owner's alone", async () => {
   const { stdout } = await quickstart.exec(
     "control-plane",

@@ -82,6 +82,7 @@ test("drains at the first signal: what runs ends as it would, nothing new begins
   expect(live.status).toBe(200);
   expect(metrics.body).toMatch(/^cofferdam_tasks_running 1$/m);
   expect(metrics.body).toMatch(/^cofferdam_claims_total\{result="task"\} 1$/m);
+  expect(metrics.body).toMatch(/^cofferdam_queue_wait_seconds_sum\{resource_class="ns\/class"\} 7$/m);
   expect(metrics.body).toMatch(/^cofferdam_task_start_seconds_count\{start="miss"\} 1$/m);
   expect(metrics.body).toMatch(/^process_resident_memory_bytes \d+$/m);
   expect(endOf(task)).toMatchObject({ status: "success" });

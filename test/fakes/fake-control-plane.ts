@@ -250,6 +250,7 @@ function claimOf({ task, token }: FakeTask): object {
     resource_class: "ns/class",
     is_enterprise: false,
     lease_ms: 30_000,
+    waited_ms: 7_000,
     task,
   };
 }

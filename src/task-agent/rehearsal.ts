@@ -8,7 +8,7 @@ import { runTaskAgent, type TaskAgentOptions } from "./index.ts";
 
 /**
  * Runs a task of one line in this process, for nobody: over a channel that ends in itself, and with nothing of the job's. Most of what a
- * first step takes is code that has never run, and a container that waits has the time to pay for it: seen 17 ms before, 4 ms after.
+ * first step takes is code that has never run, and a container that waits has the time to pay for it: seen 16 ms without, 5 with it.
  * Never rejects.
  */
 export async function rehearse(options: TaskAgentOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openFleet, type TaskTiming } from "./fleet.ts";
 import { type Row, row } from "./measure.ts";
@@ -8,6 +9,8 @@ import { image } from "./rows.ts";
 const mebibyte = 1024 ** 2;
 /** What an agent loads, and warms, after its start is done by then. */
 const restMs = 15_000;
+/** The state of a job is read for each claim: many small ones cost less than one large one. */
+const leakJobs = 10;
 
 /**
  * Best average queue time that CircleCI publishes for its container runner, in seconds (five e2-medium nodes of GKE, 1 to 3 replicas).
@@ -52,25 +55,43 @@ async function gridRun(tasks: number, agents: number): Promise<{ averageS: numbe
   return { averageS: queued.reduce((sum, each) => sum + each, 0) / queued.length, maxS: Math.max(...queued) };
 }
 
-/** So many tasks through one agent: what stands on the engine afterwards, and how its memory has grown meanwhile. */
+/**
+ * So many tasks through one agent: what stands on the engine afterwards, and its memory at rest before, after each tenth, and at rest again. All
+ * are queued from the beginning, so that there is always one more. What it has come to is told on stderr: it takes minutes.
+ */
 export async function leaksRow(tasks: number): Promise<Row> {
-  await using fleet = await openFleet(1);
-  const bite = tasks / 10;
-  const bytes: number[] = [];
-  for (let done = 0; done < tasks; done += bite) {
-    succeeded(await fleet.run(config(bite)), bite);
-    bytes.push(await fleet.agentBytes());
-  }
+  // While one is removed the next one starts.
+  await using fleet = await openFleet(1, { tasksAtOnce: 2 * availableParallelism() });
+  await sleep(restMs);
+  const before = await fleet.agentBytes();
+  const bytes: Promise<number>[] = [];
+  const beganAt = performance.now();
+  let ended = 0;
+  const onSuccess = () => {
+    if (++ended % (tasks / 10) !== 0) return;
+    bytes.push(fleet.agentBytes());
+    const seconds = (performance.now() - beganAt) / 1000;
+    process.stderr.write(`${ended} of ${tasks} tasks, ${(ended / seconds).toFixed(1)} a second\n`);
+  };
+  succeeded(await fleet.run(config(tasks / leakJobs, leakJobs), onSuccess), tasks);
+  const rate = (tasks * 1000) / (performance.now() - beganAt);
+  await sleep(restMs);
+  const after = await fleet.agentBytes();
   const leaks = await fleet.leaks();
-  const at = (index: number): string => `${Math.round((bytes.at(index) ?? Number.NaN) / mebibyte)} MB`;
+  if (leaks.length > 0) process.stderr.write(`left behind: ${leaks.join("; ")}\n`);
+  const shown = (await Promise.all(bytes)).map(inMebibytes).join(", ");
   return row({
     id: `leaks-${tasks}`,
-    what: `objects left after ${tasks} tasks through one agent; its memory after each tenth: ${bytes.map((_, index) => at(index)).join(", ")}`,
+    what: `objects left after ${tasks} tasks through one agent, ${rate.toFixed(1)} a second; its memory at rest before ${inMebibytes(before)}, after each tenth ${shown}, at rest after ${inMebibytes(after)} MB`,
     unit: "objects",
     value: leaks.length,
     floor: tasks,
     goal: { value: 0 },
   });
+}
+
+function inMebibytes(bytes: number): string {
+  return String(Math.round(bytes / mebibyte));
 }
 
 /** A launch agent that waits for tasks, with its pool and all that it keeps ready, beside a Node that does nothing. */
@@ -105,11 +126,13 @@ function succeeded(timings: TaskTiming[], expected: number): TaskTiming[] {
   return timings;
 }
 
-function config(parallelism: number): string {
+function config(parallelism: number, jobs = 1): string {
   const steps = [{ run: { name: "bench", command: "true" } }];
+  const job = { docker: [{ image }], parallelism, steps };
+  const names = Array.from({ length: jobs }, (_, index) => `bench-${index}`);
   return JSON.stringify({
     version: 2.1,
-    jobs: { bench: { docker: [{ image }], parallelism, steps } },
-    workflows: { main: { jobs: ["bench"] } },
+    jobs: Object.fromEntries(names.map((name) => [name, job])),
+    workflows: { main: { jobs: names } },
   });
 }

@@ -15,8 +15,8 @@ import { pipelineOf } from "../fakes/pipelines.ts";
 const queue = "bench/fleet";
 const mebibyte = 1024 ** 2;
 const root = join(import.meta.dirname, "..", "..");
-/** A run that takes longer hangs. */
-const hangMs = 900_000;
+/** A run of which nothing is heard for so long hangs. */
+const hangMs = 120_000;
 const stopMs = 60_000;
 
 export interface TaskTiming {
@@ -27,15 +27,16 @@ export interface TaskTiming {
 
 /** A control plane in this process, and launch agents in processes of their own, as an operator has them. */
 export interface Fleet extends AsyncDisposable {
-  /** Runs a job of so many tasks to its end. */
-  run(config: string): Promise<TaskTiming[]>;
+  /** Runs a job of so many tasks to its end. `onSuccess` is called for each of them as it ends well. */
+  run(config: string, onSuccess?: () => void): Promise<TaskTiming[]>;
   /** Resident memory of the first agent, in bytes. */
   agentBytes(): Promise<number>;
   /** Ends the agents, and tells what they have left on the engine. */
   leaks(): Promise<string[]>;
 }
 
-export async function openFleet(agents: number): Promise<Fleet> {
+/** `tasksAtOnce`: of each agent; as many as the host has cores when not given. */
+export async function openFleet(agents: number, { tasksAtOnce }: { tasksAtOnce?: number } = {}): Promise<Fleet> {
   const directory = await mkdtemp(join(tmpdir(), "cofferdam-bench-"));
   const before = await takeSnapshot();
   const controlPlane = await openControlPlane({
@@ -48,10 +49,10 @@ export async function openFleet(agents: number): Promise<Fleet> {
   await controlPlane.putResourceClass({ name: queue });
   const token = (await controlPlane.createToken(queue, "bench")).reveal();
   const engine = describeAddress(await addressUnderTest());
-  const command = await agentCommand();
-  const processes = Array.from({ length: agents }, (_, index) => startAgent({ command, url, token, engine, index }));
+  const common = { ...(await agentCommand()), tasksAtOnce, url, token, engine };
+  const processes = Array.from({ length: agents }, (_, index) => startAgent({ ...common, index }));
   return {
-    run: async (config) => await runTasks(controlPlane, config),
+    run: async (config, onSuccess) => await runTasks(controlPlane, { config, onSuccess }),
     agentBytes: async () => await residentBytes(processes[0]?.pid),
     leaks: async () => {
       await Promise.all(processes.map(stop));
@@ -70,18 +71,25 @@ const settings = ClassSettings.parse({
   limits: { memoryBytes: 256 * mebibyte, cpus: 1, pids: 256, openFiles: 4096, workspaceBytes: 256 * mebibyte },
 });
 
-/** As its image starts it: the bundle, with the options of the entry point. */
-async function agentCommand(): Promise<string[]> {
+/** As its image starts it: the bundle, with the options of the entry point, and what its malloc is told. */
+async function agentCommand(): Promise<{ command: string[]; environment: Record<string, string> }> {
   await promisify(execFile)(process.execPath, ["scripts/build.ts", "launch-agent"], { cwd: root });
   const dockerfile = await readFile(join(root, "Dockerfile"), "utf8");
   const entry = /^ENTRYPOINT (\[.*launch-agent\/main\.mjs"\])$/m.exec(dockerfile)?.[1];
   if (entry === undefined) throw new Error("the Dockerfile has no entry point of the launch agent");
   const [, ...args] = JSON.parse(entry) as string[];
-  return [...args.slice(0, -1), join(root, "dist", "launch-agent", "main.mjs")];
+  return {
+    command: [...args.slice(0, -1), join(root, "dist", "launch-agent", "main.mjs")],
+    environment: Object.fromEntries(
+      [...dockerfile.matchAll(/^ +(MALLOC_\w+)=(\d+)/gm)].map(([, name = "", value = ""]) => [name, value]),
+    ),
+  };
 }
 
 interface AgentOptions {
   command: string[];
+  environment: Record<string, string>;
+  tasksAtOnce: number | undefined;
   url: string;
   token: string;
   engine: string;
@@ -89,11 +97,13 @@ interface AgentOptions {
 }
 
 function startAgent(options: AgentOptions): ChildProcess {
+  const places = options.tasksAtOnce === undefined ? {} : roomFor(options.tasksAtOnce);
   return spawn(process.execPath, options.command, {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
+      ...options.environment,
+      ...places,
       PATH: process.env["PATH"],
-      MALLOC_ARENA_MAX: "1",
       DOCKER_HOST: options.engine,
       CIRCLECI_RUNNER_API_URL: options.url,
       CIRCLECI_RUNNER_API_AUTH_TOKEN: options.token,
@@ -102,6 +112,10 @@ function startAgent(options: AgentOptions): ChildProcess {
       COFFERDAM_HEALTH_ADDRESS: `127.0.0.1:${17_623 + options.index}`,
     },
   });
+}
+
+function roomFor(tasks: number): Record<string, string> {
+  return { CIRCLECI_RUNNER_MAX_CONCURRENT_TASKS: String(tasks), COFFERDAM_CPUS: String(tasks) };
 }
 
 async function stop(agent: ChildProcess): Promise<void> {
@@ -127,19 +141,29 @@ async function residentBytes(pid: number | undefined): Promise<number> {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
-async function runTasks(controlPlane: ControlPlane, config: string): Promise<TaskTiming[]> {
+interface Run {
+  config: string;
+  onSuccess: (() => void) | undefined;
+}
+
+async function runTasks(controlPlane: ControlPlane, { config, onSuccess }: Run): Promise<TaskTiming[]> {
   const pipeline = await pipelineOf(config, { vcs: {} });
   const began = performance.now();
   const { id } = await controlPlane.createPipeline(pipeline);
   const tasks = new Map<string, TaskTiming>();
-  const signal = AbortSignal.timeout(hangMs);
-  for await (const event of controlPlane.watch(id, { signal, output: false })) {
+  const hanging = new AbortController();
+  const hang = () => hanging.abort(new Error(`nothing was heard of a run for ${hangMs / 1000} s`));
+  const timer = setTimeout(hang, hangMs);
+  for await (const event of controlPlane.watch(id, { signal: hanging.signal, output: false })) {
+    timer.refresh();
     if (event.type === "step-started" && event.step >= firstTaskStep && !tasks.has(event.taskId))
       tasks.set(event.taskId, { queueMs: performance.now() - began, success: false });
     if (event.type === "task" && event.status === "success") {
       const timing = tasks.get(event.taskId);
       if (timing) timing.success = true;
+      onSuccess?.();
     }
   }
+  clearTimeout(timer);
   return [...tasks.values()];
 }

@@ -1,8 +1,8 @@
-import { Agent, type ClientRequest, request as httpRequest, IncomingMessage, type RequestOptions } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { ClientRequest, request as HttpRequest, IncomingMessage, RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { http, https } from "../../lib/http.ts";
 import { EngineError } from "../engine.ts";
 import { describeAddress, type EngineAddress } from "./address.ts";
 import { withDeadline } from "./deadline.ts";
@@ -45,14 +45,15 @@ export class Transport {
   readonly #timeoutMs: number;
   readonly #prefix: string;
   readonly #target: RequestOptions;
-  readonly #start: typeof httpRequest;
+  readonly #start: typeof HttpRequest;
 
   constructor(options: { address: EngineAddress; timeoutMs: number; version?: string }) {
     this.address = describeAddress(options.address);
     this.#timeoutMs = options.timeoutMs;
     this.#prefix = options.version === undefined ? "" : `/${options.version}`;
+    const isPlain = options.address.kind === "socket" || options.address.tls === undefined;
     this.#target = targetOf(options.address);
-    this.#start = this.#target.agent instanceof HttpsAgent ? httpsRequest : httpRequest;
+    this.#start = isPlain ? http.request : https().request;
   }
 
   /** The whole answer. Statuses ≥ 400 reject as EngineError, but for those in `expected`. */
@@ -99,7 +100,7 @@ export class Transport {
       call.on("error", (error) => reject(errorOfTransport(error, request.what, this.address)));
       call.end();
       const result = await promise;
-      if (!(result instanceof IncomingMessage)) return result;
+      if (!(result instanceof http.IncomingMessage)) return result;
       await this.#answer(request, result, []);
       throw new EngineError("failed", `${request.what}: the engine at ${this.address} did not open a raw connection`);
     });
@@ -151,10 +152,10 @@ export class Transport {
 }
 
 function targetOf(address: EngineAddress): RequestOptions {
-  if (address.kind === "socket") return { agent: new Agent({ keepAlive: true }), socketPath: address.path };
+  if (address.kind === "socket") return { agent: new http.Agent({ keepAlive: true }), socketPath: address.path };
   const { host, port, tls } = address;
   return {
-    agent: tls === undefined ? new Agent({ keepAlive: true }) : new HttpsAgent({ keepAlive: true, ...tls }),
+    agent: tls === undefined ? new http.Agent({ keepAlive: true }) : new (https().Agent)({ keepAlive: true, ...tls }),
     host,
     port,
   };

@@ -1,5 +1,4 @@
 import { BlockList, isIP } from "node:net";
-import { getCACertificates } from "node:tls";
 import { type Dispatcher, Pool, ProxyAgent } from "undici";
 
 export interface ConnectionOptions {
@@ -24,7 +23,10 @@ export async function specialConnection(options: ConnectionOptions): Promise<Dis
   const url = new URL(options.baseUrl);
   const proxy = proxyFor(url, options.proxies);
   if (proxy === undefined && options.ca === undefined) return undefined;
-  const ca = options.ca === undefined ? {} : { ca: [...getCACertificates("default"), options.ca] };
+  const ca =
+    options.ca === undefined
+      ? {}
+      : { ca: [...process.getBuiltinModule("node:tls").getCACertificates("default"), options.ca] };
   const common = { pipelining: 1, keepAliveTimeout: keepAliveMs };
   if (proxy === undefined) return new Pool(url.origin, { ...common, connect: { timeout: connectTimeoutMs, ...ca } });
   return new ProxyAgent({

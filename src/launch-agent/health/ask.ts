@@ -1,5 +1,5 @@
-import { get } from "node:http";
 import { text } from "node:stream/consumers";
+import { http } from "../../lib/http.ts";
 import { parseAddress } from "./server.ts";
 
 const timeoutMs = 5_000;
@@ -19,7 +19,7 @@ export async function askHealth(address: string, what: "live" | "ready"): Promis
 
 function ask(url: { hostname: string; port: number; path: string }): Promise<{ ok: boolean; said: string }> {
   return new Promise((resolve, reject) => {
-    const request = get({ ...url, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
+    const request = http.get({ ...url, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
       text(response).then((said) => resolve({ ok: response.statusCode === 200, said }), reject);
     });
     request.once("error", reject);

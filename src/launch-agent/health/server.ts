@@ -1,5 +1,6 @@
-import { createServer, type ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { http } from "../../lib/http.ts";
 import type { Readiness } from "./readiness.ts";
 
 export interface HealthOptions {
@@ -18,7 +19,7 @@ export interface HealthServer {
 
 /** Serves /live, /ready and /metrics, to whoever asks: none of them says anything secret. Throws Error when the address cannot be had. */
 export async function serveHealth(options: HealthOptions): Promise<HealthServer> {
-  const server = createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const path = (request.url ?? "").split("?")[0];
     if (request.method !== "GET" && request.method !== "HEAD") return say(response, 405, "only GET is known here\n");
     if (path === "/live") return say(response, 200, "live\n");

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseDuration } from "../lib/duration.ts";
 import { withSecretFiles } from "../lib/secret-files.ts";
 import type { Retention } from "./control-plane.ts";
-import { StoreSettings, storeSecrets } from "./store-settings.ts";
+import { bucketKey, StoreSettings, storeSecrets } from "./store-settings.ts";
 
 const words = z.string().transform((text) => text.split(/[\s,]+/).filter((word) => word !== ""));
 
@@ -85,7 +85,7 @@ export type Options = z.infer<typeof Options>;
 
 /** A setting that is empty is not set: compose files cannot leave one out. Throws an Error that names each bad variable. */
 export function readOptions(environment: Readonly<Record<string, string | undefined>>): Options {
-  const read = withSecretFiles(environment, storeSecrets);
+  const read = withSecretFiles(environment, storeSecrets, bucketKey);
   const set = Object.fromEntries(Object.entries(read).filter(([, value]) => value !== ""));
   const parsed = Options.safeParse(set);
   if (!parsed.success)

@@ -3,8 +3,10 @@ import { Secret } from "../lib/secret.ts";
 import type { BucketSettings } from "./blobs/bucket-settings.ts";
 import type { ControlPlaneOptions } from "./control-plane.ts";
 
+/** Without a key, that of the machine's role is taken: so a stack that has files for one may leave them empty. */
+export const bucketKey = ["COFFERDAM_S3_ACCESS_KEY_ID", "COFFERDAM_S3_SECRET_ACCESS_KEY"];
 /** Of these settings, those that may come as files: `NAME_FILE`. */
-export const storeSecrets = ["COFFERDAM_DATABASE_URL", "COFFERDAM_S3_ACCESS_KEY_ID", "COFFERDAM_S3_SECRET_ACCESS_KEY"];
+export const storeSecrets = ["COFFERDAM_DATABASE_URL", ...bucketKey];
 
 /** Where rows and bytes are, when they are not in the data directory. */
 export const StoreSettings = z.object({

@@ -17,6 +17,10 @@ test("a secret comes from its file, without the line's end", () => {
   });
 });
 
+test("an empty file is as none where that has a meaning", () => {
+  expect(withSecretFiles({ TOKEN_FILE: join(directory, "empty") }, ["TOKEN"], ["TOKEN"])).toEqual({});
+});
+
 test.each([
   [{ TOKEN: "hush-hush", TOKEN_FILE: file }, "TOKEN and TOKEN_FILE are both set"],
   [{ TOKEN_FILE: join(directory, "none") }, /^TOKEN_FILE: \S+none cannot be read \(ENOENT\)$/],

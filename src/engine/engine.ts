@@ -69,6 +69,8 @@ export interface Engine {
   remove(id: string, signal: AbortSignal): Promise<void>;
   /** Every container and volume that carries all these labels, running or not. */
   list(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<OwnedObject[]>;
+  /** Names of the containers with all these labels that somebody has paused. */
+  paused(labels: Readonly<Record<string, string>>, signal: AbortSignal): Promise<string[]>;
   /** Removes one object that `list` found. What is gone is fine. */
   removeObject(object: OwnedObject, signal: AbortSignal): Promise<void>;
 }

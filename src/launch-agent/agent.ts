@@ -17,6 +17,7 @@ import { noSandboxes } from "./sandbox/options.ts";
 import { proveSandboxes } from "./sandbox/prove.ts";
 import type { Adoptable } from "./task/adoptable.ts";
 import type { AgentEvent, TaskContext } from "./task/context.ts";
+import { watchPauses } from "./task/paused.ts";
 import { TaskRun } from "./task/task-run.ts";
 
 const defaultClaimWaitMs = 30_000;
@@ -139,7 +140,8 @@ class Agent {
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
       // Rules follow their names and the host as long as a task runs.
       const ruled = sandboxes.keep({ ...keeping, signal: this.#closing.signal });
-      const kept = Promise.all([pool.keep(keeping), ruled, context.disk?.keep(keeping.signal)]);
+      const watched = watchPauses(context, { runs: () => this.#runs.keys(), signal: this.#closing.signal });
+      const kept = Promise.all([pool.keep(keeping), ruled, watched, context.disk?.keep(keeping.signal)]);
       const idle = this.#endWhenIdle();
       await this.#claim(context);
       await idle;

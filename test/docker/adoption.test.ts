@@ -88,7 +88,7 @@ test("a task whose agent is killed twice says every byte once, and its services 
   const aboutService = task.records.filter(
     ({ lane, record }) => lane === "launch" && "step" in record && record.step === 1,
   );
-  expect(aboutService.map(({ record }) => record.type)).toEqual(["step-started", "output"]);
+  expect(aboutService.map(({ record }) => record.type)).toEqual(["step-started", "output", "step-ended"]);
 });
 
 test("a task in a container of the pool survives its agent, and the others of the pool do not", async () => {

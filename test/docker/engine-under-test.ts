@@ -1,4 +1,5 @@
 import { access } from "node:fs/promises";
+import Docker from "dockerode";
 import { createDockerEngine, type EngineAddress, engineAddresses } from "../../src/engine/docker/index.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 
@@ -14,6 +15,12 @@ export async function addressUnderTest(): Promise<EngineAddress> {
     if (await exists(address.path)) return address;
   }
   throw new Error("No container engine for the tests. Run `sh scripts/setup.sh --for test`, or set DOCKER_HOST.");
+}
+
+/** The same engine for what the product has no words for. */
+export async function dockerodeUnderTest(): Promise<Docker> {
+  const address = await addressUnderTest();
+  return new Docker(address.kind === "socket" ? { socketPath: address.path } : address);
 }
 
 export async function engineUnderTest(): Promise<Engine> {

@@ -1,5 +1,5 @@
 import { engineContract } from "../engine/contract.ts";
-import { engineUnderTest } from "./engine-under-test.ts";
+import { dockerodeUnderTest, engineUnderTest } from "./engine-under-test.ts";
 
 function sh(script: string): { entrypoint: string[]; command: string[] } {
   return { entrypoint: ["/bin/sh", "-c"], command: [script] };
@@ -7,6 +7,10 @@ function sh(script: string): { entrypoint: string[]; command: string[] } {
 
 engineContract("docker", async () => ({
   engine: await engineUnderTest(),
+  setPaused: async (name, isPaused) => {
+    const container = (await dockerodeUnderTest()).getContainer(name);
+    await (isPaused ? container.pause() : container.unpause());
+  },
   image: "debian:bookworm-slim",
   user: { name: "www-data", uid: 33, gid: 33, home: "/var/www" },
   scripts: {

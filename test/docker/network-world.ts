@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import Docker from "dockerode";
-import { addressUnderTest } from "./engine-under-test.ts";
+import type Docker from "dockerode";
+import { dockerodeUnderTest } from "./engine-under-test.ts";
 
 const image = "cofferdam/test-network:dev";
 
@@ -25,10 +25,7 @@ const servicePort = 8123;
 const hostPort = 18_431;
 
 export async function openNetworkWorld(): Promise<NetworkWorld> {
-  const address = await addressUnderTest();
-  const docker = new Docker(
-    address.kind === "socket" ? { socketPath: address.path } : { host: address.host, port: address.port },
-  );
+  const docker = await dockerodeUnderTest();
   const left: Docker.Container[] = [];
   const serve = (port: number) => `mkdir /www; echo served > /www/index.html; exec busybox httpd -f -p ${port} -h /www`;
   try {

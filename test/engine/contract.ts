@@ -23,6 +23,8 @@ export interface ContractSubject {
   /** A user of the image, and its account. */
   user: { name: string; uid: number; gid: number; home: string };
   scripts: Scripts;
+  /** As somebody else does. */
+  setPaused: (name: string, isPaused: boolean) => Promise<void>;
 }
 
 const never = new AbortController().signal;
@@ -248,6 +250,24 @@ export function engineContract(name: string, make: () => Promise<ContractSubject
       };
       expect(await engine.runHelper(helper, never)).toEqual({ code: 3, stdout: "helped", stderr: "" });
       expect(await engine.list(helper.labels, never)).toEqual([]);
+    });
+
+    test("what somebody has paused is known by its labels, and still runs", async () => {
+      const paused = plan(subject.scripts.sleep());
+      const id = await engine.create(paused, never);
+      const attachment = await engine.attach(id, never);
+      await engine.start(id, never);
+      await subject.setPaused(paused.name, true);
+      expect(await engine.paused(label, never)).toEqual([paused.name]);
+      expect(await engine.paused({ ...label, "dev.cofferdam.contract": "another" }, never)).toEqual([]);
+      expect(await engine.inspect(id, never)).toMatchObject({ running: true, phase: "paused" });
+      await subject.setPaused(paused.name, false);
+      expect(await engine.paused(label, never)).toEqual([]);
+      await subject.setPaused(paused.name, true);
+      await engine.kill(id, never);
+      expect((await engine.wait(id, never)).code).toBe(137);
+      attachment.close();
+      await engine.remove(id, never);
     });
 
     test("the users of an image are known", async () => {

@@ -88,9 +88,13 @@ export async function killContainer(client: Client, id: string, signal: AbortSig
   const path = `/containers/${checkedName(id)}/kill`;
   const request = { path, query: { signal: "KILL" }, what, signal, timeoutMs: client.longCallTimeoutMs };
   const answer = await client.call({ ...request, method: "POST" }, dialect.notRunningStatuses);
-  if (answer.status !== 500) return;
-  // Podman's word for "does not run" is its word for everything: only the state tells.
+  if (answer.status < 400 || dialect.kind !== "podman") return;
+  // Podman's words for "does not run" are its words for everything: only the state tells. It kills nothing that is paused.
   const state = await inspected(client, id, signal);
+  if (state?.State.Paused === true) {
+    await client.call({ method: "POST", path: `/containers/${checkedName(id)}/unpause`, what, signal });
+    return await killContainer(client, id, signal);
+  }
   if (state?.State.Running === true) throw new EngineError("failed", `${what}: ${answer.body.toString("utf8").trim()}`);
 }
 

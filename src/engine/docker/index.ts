@@ -11,7 +11,7 @@ import { runHelper } from "./helper.ts";
 import { findImage } from "./image.ts";
 import { listImages, removeImage, tagImage } from "./images.ts";
 import { engineInfo } from "./info.ts";
-import { listOwned, removeOwned } from "./inventory.ts";
+import { listOwned, listPaused, removeOwned } from "./inventory.ts";
 import { ensureNetwork, removeNetwork } from "./network.ts";
 import { checkAccess, pullImage } from "./pull.ts";
 import { ensureFilledVolume } from "./shared-volume.ts";
@@ -66,6 +66,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     kill: async (id, signal) => await killContainer(client, id, signal),
     remove: async (id, signal) => await creator.remove(id, signal),
     list: async (labels, signal) => await listOwned(client, labels, signal),
+    paused: async (labels, signal) => await listPaused(client, labels, signal),
     removeObject: async (object, signal) => await removeOwned(client, object, signal),
   };
 }

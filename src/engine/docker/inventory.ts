@@ -10,26 +10,49 @@ export async function listOwned(
   labels: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<OwnedObject[]> {
-  const filters = JSON.stringify({ label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) });
+  const filters = JSON.stringify(labelFilter(labels));
   const [containers, volumes] = await Promise.all([
     listContainers(client, filters, signal),
     listVolumes(client, filters, signal),
   ]);
-  return [...containers, ...volumes].filter((object) =>
-    Object.entries(labels).every(([name, value]) => object.labels[name] === value),
-  );
+  return [...containers, ...volumes].filter((object) => hasAll(object.labels, labels));
+}
+
+/** Names of the containers that are paused, of those that carry all these labels. */
+export async function listPaused(
+  client: Client,
+  labels: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const status = ["paused"];
+  const found = await askForContainers(client, JSON.stringify({ status, ...labelFilter(labels) }), signal);
+  return found
+    .filter(({ State, Labels }) => State === "paused" && hasAll(Labels, labels))
+    .flatMap(({ Names }) => Names.map((name) => name.replace(/^\//, "")));
 }
 
 async function listContainers(client: Client, filters: string, signal: AbortSignal): Promise<OwnedObject[]> {
-  const what = "list containers";
-  const query = { all: "1", filters };
-  const answer = await client.json({ method: "GET", path: "/containers/json", query, what, signal });
-  return checked(ContainerListAnswer, answer, what).map((container) => ({
+  return (await askForContainers(client, filters, signal)).map((container) => ({
     kind: "container",
     id: container.Id,
     labels: container.Labels,
     running: ["running", "paused", "restarting"].includes(container.State),
   }));
+}
+
+async function askForContainers(client: Client, filters: string, signal: AbortSignal) {
+  const what = "list containers";
+  const query = { all: "1", filters };
+  const answer = await client.json({ method: "GET", path: "/containers/json", query, what, signal });
+  return checked(ContainerListAnswer, answer, what);
+}
+
+function labelFilter(labels: Readonly<Record<string, string>>): { label: string[] } {
+  return { label: Object.entries(labels).map(([name, value]) => `${name}=${value}`) };
+}
+
+function hasAll(labels: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([name, value]) => labels[name] === value);
 }
 
 async function listVolumes(client: Client, filters: string, signal: AbortSignal): Promise<OwnedObject[]> {

@@ -17,7 +17,7 @@ export interface DummyProcess {
 /** Plays the container's process. Resolves with its exit code. */
 export type DummyProgram = (process: DummyProcess) => Promise<number>;
 
-type Phase = "created" | "running" | "ended";
+type Phase = "created" | "running" | "paused" | "ended";
 
 export class DummyContainer {
   readonly id: string;
@@ -41,6 +41,11 @@ export class DummyContainer {
     this.#settle = resolve;
     this.#reject = reject;
     this.#stdin.on("error", () => {});
+  }
+
+  /** Whether its process exists, be it paused. */
+  get isRunning(): boolean {
+    return this.phase === "running" || this.phase === "paused";
   }
 
   attach(): Attachment {
@@ -85,7 +90,7 @@ export class DummyContainer {
   }
 
   kill(): void {
-    if (this.phase === "running") this.#kill.abort(new Error("SIGKILL"));
+    if (this.isRunning) this.#kill.abort(new Error("SIGKILL"));
   }
 
   remove(): void {

@@ -25,8 +25,11 @@ async function program(process: DummyProcess): Promise<number> {
   return DUMMY_OOM === "1" ? 137 : Number(DUMMY_EXIT ?? 0);
 }
 
+const dummy = createDummyEngine({ program, helper: ({ command }) => JSON.parse(command[0] ?? "") });
+
 engineContract("dummy", async () => ({
-  engine: createDummyEngine({ program, helper: ({ command }) => JSON.parse(command[0] ?? "") }),
+  engine: dummy,
+  setPaused: async (name, isPaused) => dummy.setPaused(name, isPaused),
   image: "dummy",
   user: { name: "circleci", uid: 1001, gid: 1001, home: "/home/circleci" },
   scripts: {

@@ -120,7 +120,7 @@ export class DummyImages {
       user: image.user ?? "",
       environment: image.environment ?? {},
       entrypoint: image.entrypoint ?? [],
-      command: image.command ?? [],
+      command: image.command ?? ["/dummy"],
       labels: image.labels ?? {},
       tags: [...(this.#names.get(key) ?? [])].map((name) => fullName(readImageName(name))),
       digests: image.digests ?? [],

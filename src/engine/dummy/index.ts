@@ -42,6 +42,8 @@ export interface DummyEngine extends Engine {
   /** As when the engine is stopped: every call fails as `unreachable`, attachments break, containers run on. */
   goAway(): void;
   comeBack(): void;
+  /** As when somebody pauses a container, by name or id: it is told to be paused. Its program runs on. */
+  setPaused(id: string, isPaused: boolean): void;
 }
 
 /** Environment orders beside those of `obeyOrders`: `DUMMY_CREATE_ERROR` and `DUMMY_START_ERROR` name an error's code. */
@@ -78,6 +80,11 @@ class Dummy implements DummyEngine {
 
   comeBack(): void {
     this.#away = false;
+  }
+
+  setPaused(id: string, isPaused: boolean): void {
+    const container = this.#get(id);
+    if (container.isRunning) container.phase = isPaused ? "paused" : "running";
   }
 
   info: Engine["info"] = async (signal) => {
@@ -212,7 +219,7 @@ class Dummy implements DummyEngine {
     return {
       id: container.id,
       name: container.plan.name,
-      running: container.phase === "running",
+      running: container.isRunning,
       phase: container.phase,
       labels: this.#labelsOf(container),
     };
@@ -237,6 +244,15 @@ class Dummy implements DummyEngine {
     return this.#objects().filter((object) =>
       Object.entries(labels).every(([name, value]) => object.labels[name] === value),
     );
+  };
+
+  paused: Engine["paused"] = async (labels, signal) => {
+    this.#enter("paused", "", signal);
+    const isWanted = (container: DummyContainer) =>
+      Object.entries(labels).every(([name, value]) => this.#labelsOf(container)[name] === value);
+    return [...this.#containers.values()]
+      .filter((container) => container.phase === "paused" && isWanted(container))
+      .map(({ plan }) => plan.name);
   };
 
   removeObject: Engine["removeObject"] = async (object, signal) => {

@@ -4,8 +4,8 @@ import type { DummyContainer } from "./container.ts";
 type Labels = Readonly<Record<string, string>>;
 
 /** What a container is to whoever lists: itself, with these labels, and the volume of its workspace, with the plan's alone. */
-export function objectsOf({ id, phase, plan }: DummyContainer, labels: Labels): OwnedObject[] {
-  const own: OwnedObject = { kind: "container", id, labels, running: phase === "running" };
+export function objectsOf({ id, isRunning, plan }: DummyContainer, labels: Labels): OwnedObject[] {
+  const own: OwnedObject = { kind: "container", id, labels, running: isRunning };
   if (plan.workspace === undefined) return [own];
   return [own, { kind: "volume", id: `${id}-workspace`, labels: plan.labels, running: false }];
 }

@@ -6,14 +6,15 @@ import type { FoundGreeting } from "../task/adoptable.ts";
 import type { Ground } from "../task/ground.ts";
 import { settledWithin } from "../task/or-abort.ts";
 
-/** What a busy task agent may have had under way when its last reader died, and more. */
-const longestGreetingBytes = 80 * 1024 * 1024;
+/** Of what follows the marker: two frames of some hundred bytes, and what came with them. A read gives 64 KiB at most. */
+const longestGreetingBytes = 256 * 1024;
 /** The greeting and the word that it has a task are written at once, and may still come apart. */
 const secondWordMs = 500;
 
 /**
  * Attaches to a container that runs, and asks its task agent which task it has. Undefined where it does not answer within the
- * time that a greeting may take. All that it said is put back, for whoever reads next.
+ * time that a greeting may take. All that it said since is put back, for whoever reads next; what stands before the marker is the
+ * rest of an older attachment, of which everything comes again, and is not kept.
  */
 export async function probe(id: string, ground: Ground, signal: AbortSignal): Promise<FoundGreeting | undefined> {
   const attachment = await ground.engine.attach(id, signal);
@@ -41,13 +42,15 @@ class Answer {
   readonly #stdout: Readable;
   readonly #search: SyncSearch;
   readonly #decoder = new FrameDecoder();
+  readonly #marker: Buffer;
   readonly #said: Buffer[] = [];
   readonly #wake = [Promise.withResolvers<void>(), Promise.withResolvers<void>()] as const;
   #bytes = 0;
 
   constructor(stdout: Readable, nonce: Uint8Array) {
     this.#stdout = stdout;
-    this.#search = new SyncSearch(syncMarker(nonce));
+    this.#marker = syncMarker(nonce);
+    this.#search = new SyncSearch(this.#marker);
     this.first = this.#wake[0].promise;
     this.second = this.#wake[1].promise;
     stdout.on("data", this.#onData).once("end", this.#stop).once("close", this.#stop);
@@ -56,14 +59,17 @@ class Answer {
   putBack(): void {
     this.#stdout.off("data", this.#onData).off("end", this.#stop).off("close", this.#stop);
     this.#stdout.pause();
-    if (!this.#stdout.destroyed && !this.#stdout.readableEnded) this.#stdout.unshift(Buffer.concat(this.#said));
+    if (this.#search.found && !this.#stdout.destroyed && !this.#stdout.readableEnded)
+      this.#stdout.unshift(Buffer.concat([this.#marker, ...this.#said]));
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    this.#said.push(chunk);
-    this.#bytes += chunk.byteLength;
     try {
-      for (const { header } of this.#decoder.push(this.#search.push(chunk))) this.#take(UpFrame.parse(header));
+      const said = this.#search.push(chunk);
+      if (said.byteLength === 0) return;
+      this.#said.push(said);
+      this.#bytes += said.byteLength;
+      for (const { header } of this.#decoder.push(said)) this.#take(UpFrame.parse(header));
       if (this.#bytes > longestGreetingBytes) this.#stop();
     } catch {
       this.#stop();

@@ -25,6 +25,7 @@ function input(task: Task, changes: Partial<PlanInput> = {}): PlanInput {
     account: { uid: 1001, gid: 1002, home: "/home/circleci" },
     agent: { name: "agent-1", architecture: "amd64", argv: ["/opt/cofferdam/node", "x.cjs"], volume: "agent-volume" },
     nowMs: 1_000_000,
+    slackMs: 30 * 60_000,
     ...changes,
   };
 }
@@ -178,10 +179,37 @@ test("runs a service as its image says, in the network of the steps' container",
     network: { mode: "join", container: "abc" },
     environment: { P: "1" },
     user: "postgres",
-    shared: [],
   });
   expect(plan).not.toHaveProperty("workspace");
-  expect(plan).not.toHaveProperty("entrypoint");
+});
+
+const ends = ["/opt/cofferdam/busybox", "timeout", "-s", "KILL", "5400"];
+
+test.each([
+  ["what its image runs", {}, ["/docker-entrypoint.sh", "serve"]],
+  ["its command, by its image's entrypoint", { command: ["migrate"] }, ["/docker-entrypoint.sh", "migrate"]],
+  ["its entrypoint alone", { entrypoint: ["/bin/other"] }, ["/bin/other"]],
+  ["both", { entrypoint: ["/bin/other"], command: ["-v"] }, ["/bin/other", "-v"]],
+  ["its command alone, where it takes the entrypoint away", { entrypoint: [""], command: ["migrate"] }, ["migrate"]],
+])("a service runs %s, and ends by itself at its deadline", (_what, changes, command) => {
+  const task = aTask({ container: docker([{}, changes]) });
+  const spec = task.container.images[1];
+  if (!spec) throw new Error("no service");
+
+  const plan = planService(input(task), { spec, index: 1, joins: "abc" });
+
+  expect(plan).toMatchObject({ entrypoint: [...ends, ...command], command: [] });
+});
+
+test("a service whose image runs nothing is refused, in words", () => {
+  const task = aTask({ container: docker([{}, {}]) });
+  const spec = task.container.images[1];
+  if (!spec) throw new Error("no service");
+  const empty = { ...image, entrypoint: [], command: [] };
+
+  const plan = planService(input(task, { image: empty }), { spec, index: 1, joins: "abc" });
+
+  expect(plan).toEqual({ problem: expect.stringMatching(/node:24 runs nothing by itself/) });
 });
 
 /** All that a job's config can say, and more. */
@@ -237,7 +265,8 @@ test("nothing that a job says widens its services", () => {
       const plan = spec && planService(input(task), { spec, index: 1, joins: "primary" });
       if (!plan || isProblem(plan)) return;
       expect(plan.network).toEqual({ mode: "join", container: "primary" });
-      expect(plan.shared).toEqual([]);
+      expect(plan.shared).toEqual([{ volume: "agent-volume", path: "/opt/cofferdam" }]);
+      expect(plan.entrypoint?.slice(0, ends.length)).toEqual(ends);
       expect(plan.workspace).toBeUndefined();
       expect(plan.limits).toEqual({ memoryBytes: 1024 ** 3, cpus: 1, pids: 1000, openFiles: 1024 });
       expect(plan.isolation).toBe("standard");

@@ -1,6 +1,7 @@
 import type { Account, ContainerPlan, Image, Workspace } from "../../engine/engine.ts";
 import type { ContainerSpec, ImageSpec, Task, Work } from "../../protocol/task.ts";
 import { needOf, type OpenPlan } from "../sandbox/need.ts";
+import { commandOf, endingAfter, lifeMs } from "./deadline.ts";
 import { splitEnvironment } from "./environment.ts";
 import { label, type Role } from "./labels.ts";
 import { isProblem, type Problem } from "./problem.ts";
@@ -15,6 +16,8 @@ export interface PlanInput {
   agent: PlanningAgent;
   /** Milliseconds since the epoch. */
   nowMs: number;
+  /** How long everything of the task may live beyond its run time. */
+  slackMs: number;
 }
 
 /** What the plan has to know of who makes it. */
@@ -34,8 +37,6 @@ export interface TaskPlan {
   work: Work;
 }
 
-/** Beyond the task's own limit: spinning up, grace, reporting. After that anybody may remove what is left. */
-const deadlineSlackMs = 30 * 60_000;
 const mostImages = 20;
 /** `strict` never runs as root: an image without a user of its own runs as nobody, at home in its small /tmp. */
 const nobody: Account = { uid: 65534, gid: 65534, home: "/tmp" };
@@ -59,7 +60,7 @@ export function planTask(input: PlanInput): TaskPlan | Problem {
   };
 }
 
-export interface PoolInput extends Omit<PlanInput, "task"> {
+export interface PoolInput extends Omit<PlanInput, "task" | "slackMs"> {
   spec: ContainerSpec;
   /** Unique among all containers. */
   id: string;
@@ -145,24 +146,29 @@ function ownImage(spec: ContainerSpec): ImageSpec | undefined {
   return spec.executor === "docker" ? spec.images[0] : undefined;
 }
 
-/** A service container: what its image runs, in the network of the primary one. `index` is its place in the config. */
+/**
+ * A service container: what its image runs, in the network of the primary one. `index` is its place in the config. No agent needs to
+ * come back for its end.
+ */
 export function planService(
   input: Omit<PlanInput, "account">,
   service: { spec: ImageSpec; index: number; joins: string },
 ): ContainerPlan | Problem {
   const { spec, index } = service;
   if (input.image.architecture !== input.agent.architecture) return wrongArchitecture(spec.image, input);
+  const command = commandOf(input.image, spec);
+  if (command.length === 0) return { problem: `image ${spec.image} runs nothing by itself. Give it a \`command\`` };
   return {
     name: containerName(input.task, index),
     labels: labels(input, "service"),
     environment: spec.environment,
     ...walls(input.task.container),
     image: input.image.id,
-    ...(spec.entrypoint === undefined ? {} : { entrypoint: spec.entrypoint }),
-    ...(spec.command === undefined ? {} : { command: spec.command }),
+    entrypoint: endingAfter(lifeMs(input.task, input.slackMs), command),
+    command: [],
     ...(spec.user === undefined ? {} : { user: spec.user }),
     network: { mode: "join", container: service.joins },
-    shared: [],
+    shared: [{ volume: input.agent.volume, path: taskAgentPath }],
   };
 }
 
@@ -183,14 +189,9 @@ function labels(input: Omit<PlanInput, "account">, role: Role): Record<string, s
     [label.task]: task.id,
     [label.attempt]: String(task.attempt),
     [label.class]: task.container.resourceClass,
-    [label.deadline]: String(deadlineMs(task, input.nowMs)),
+    [label.deadline]: String(input.nowMs + lifeMs(task, input.slackMs)),
     [label.role]: role,
   };
-}
-
-/** When everybody may take for dead what this task has. Milliseconds since the epoch. */
-export function deadlineMs(task: Task, nowMs: number): number {
-  return nowMs + task.work.maxRunTimeMs + deadlineSlackMs;
 }
 
 /** Whether the image comes with this very workspace, owned by the user that the task runs as. */

@@ -12,11 +12,14 @@ export class TaskLane {
   #seq: number;
   #stepBytes = 0;
   #ended: TaskEnded | undefined;
+  #ending = Promise.resolve();
+  readonly #beforeEnd: () => Promise<void>;
 
-  /** `acked`: how far an earlier process has got with this lane. */
-  constructor(relay: RecordRelay, acked = 0) {
+  /** `acked`: how far an earlier process has got with this lane. `beforeEnd`: what the last record waits for. Never rejects. */
+  constructor(relay: RecordRelay, options: { acked?: number; beforeEnd?: () => Promise<void> } = {}) {
     this.#relay = relay;
-    this.#seq = acked;
+    this.#seq = options.acked ?? 0;
+    this.#beforeEnd = options.beforeEnd ?? (async () => {});
   }
 
   /** Whether a record has come by this lane. */
@@ -42,11 +45,16 @@ export class TaskLane {
     if (record.type !== "output") this.#stepBytes += frame.byteLength;
     if (this.#stepBytes > mostStepBytes)
       throw new ChannelViolation(`more than ${mostStepBytes} bytes about steps, output not counted`);
+    if (record.type === "task-ended") {
+      this.#ending = this.#beforeEnd().then(() => this.#relay.push(seq, frame));
+      return this.#ending;
+    }
     this.#relay.push(seq, frame);
     return this.#relay.full();
   }
 
   async flushed(): Promise<void> {
+    await this.#ending;
     await this.#relay.flushed();
   }
 }

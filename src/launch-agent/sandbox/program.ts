@@ -1,5 +1,4 @@
-/** A static busybox of the task-agent image. */
-export const busybox = "/opt/cofferdam/busybox";
+import { busybox, endingAfter } from "../plan/deadline.ts";
 
 /** What a task could leave behind in a sandbox: the files that its containers share with it, and sockets that outlive them. */
 const looked = [
@@ -20,7 +19,7 @@ const looked = [
 export function sandboxCommand(lifeMs: number): string[] {
   const look = looked.map((file) => `echo "${begin} ${file}"; ${busybox} cat ${file} 2>/dev/null`).join("; ");
   const script = `while read -r word; do ${look}; echo "${end} $word"; done`;
-  return [busybox, "timeout", "-s", "KILL", String(Math.ceil(lifeMs / 1000)), busybox, "sh", "-c", script];
+  return endingAfter(lifeMs, [busybox, "sh", "-c", script]);
 }
 
 const begin = "=== look at";

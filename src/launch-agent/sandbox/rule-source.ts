@@ -1,11 +1,11 @@
 import { overlap, parseIpv4 } from "../../lib/ipv4.ts";
 import type { Network } from "../../protocol/task.ts";
+import { busybox } from "../plan/deadline.ts";
 import { label, type Role } from "../plan/labels.ts";
 import type { Problem } from "../plan/problem.ts";
 import type { Ground } from "../task/ground.ts";
 import { type HostNetwork, hostNetwork, lookAtHost } from "./host.ts";
 import { Names } from "./names.ts";
-import { busybox } from "./program.ts";
 import { type Rules, rulesOf } from "./rules.ts";
 import { type HelperKit, runHelper, type SandboxKit } from "./sandbox.ts";
 import { namesIn } from "./targets.ts";
@@ -63,6 +63,12 @@ export class RuleSource {
     const addresses = await this.#names.addresses(namesIn(network));
     const host = this.#host?.network ?? (await this.#readHost());
     return rulesOf({ network, host, sandboxSubnets: this.#subnets ?? [], addresses });
+  }
+
+  /** Whether every name in these rules stands for something. */
+  async knowsAll(network: Network): Promise<boolean> {
+    const addresses = await this.#names.addresses(namesIn(network));
+    return [...addresses.values()].every((found) => found.length > 0);
   }
 
   /** Looks again at what is older than this. Rejects with EngineError. */

@@ -1,9 +1,10 @@
 import type { Attachment, ContainerPlan, HelperPlan } from "../../engine/engine.ts";
+import { busybox } from "../plan/deadline.ts";
 import { label, type Role } from "../plan/labels.ts";
 import { removeContainers } from "../task/clean-up.ts";
 import type { Ground } from "../task/ground.ts";
 import { settledWithin } from "../task/or-abort.ts";
-import { busybox, endOf, likenessOf, sandboxCommand } from "./program.ts";
+import { endOf, likenessOf, sandboxCommand } from "./program.ts";
 import { isInForce, type Seen, seenIn } from "./read-back.ts";
 import { type Rules, table } from "./rules.ts";
 
@@ -36,6 +37,18 @@ export interface SandboxOrder {
   lifeMs: number;
 }
 
+interface Made {
+  id: string;
+  name: string;
+  localNames: readonly string[];
+  deadlineMs: number;
+  attachment: Attachment;
+  rules: Rules;
+}
+
+/** In the place of a hash. */
+const unknownRules = "unknown";
+
 /** An idle container that holds a network namespace, with its rules in force. */
 export class Sandbox {
   readonly name: string;
@@ -56,15 +69,12 @@ export class Sandbox {
   #noted: Seen = { refused: [], unlisted: [] };
   #said = "";
 
-  private constructor(
-    kit: SandboxKit,
-    made: { id: string; plan: ContainerPlan; attachment: Attachment; rules: Rules },
-  ) {
+  private constructor(kit: SandboxKit, made: Made) {
     this.#kit = kit;
     this.id = made.id;
-    this.name = made.plan.name;
-    this.localNames = made.plan.localNames ?? [];
-    this.deadlineMs = Number(made.plan.labels[label.deadline]);
+    this.name = made.name;
+    this.localNames = made.localNames;
+    this.deadlineMs = made.deadlineMs;
     this.bornAtMs = kit.ground.clock.monotonic();
     this.rules = made.rules;
     this.#attachment = made.attachment;
@@ -83,7 +93,9 @@ export class Sandbox {
     try {
       const id = await engine.create(plan, signal);
       const attachment = await engine.attach(id, signal);
-      const sandbox = new Sandbox(kit, { id, plan, attachment, rules: order.rules });
+      const { localNames, rules } = order;
+      const deadlineMs = Number(plan.labels[label.deadline]);
+      const sandbox = new Sandbox(kit, { id, name, localNames, deadlineMs, attachment, rules });
       await engine.start(id, signal);
       await sandbox.apply(order.rules);
       sandbox.#likeness = await sandbox.#look();
@@ -92,6 +104,21 @@ export class Sandbox {
       await removeContainers([name], kit.ground);
       throw error;
     }
+  }
+
+  /**
+   * One that an earlier process of this agent has left, with its task in it. Which rules are in force there nobody knows until it is
+   * renewed with `rules`. For this task only: as which names it has is not known either.
+   */
+  static async found(kit: SandboxKit, name: string, rules: Rules): Promise<Sandbox> {
+    const attachment = await kit.ground.engine.attach(name, new AbortController().signal);
+    const inForce = { ...rules, hash: unknownRules };
+    return new Sandbox(kit, { id: name, name, localNames: [], deadlineMs: 0, attachment, rules: inForce });
+  }
+
+  /** Whether somebody has said which rules are in force. */
+  get areRulesKnown(): boolean {
+    return this.rules.hash !== unknownRules;
   }
 
   /** Puts these rules in force in place of those that are. Rejects where it cannot be seen that they are. */

@@ -41,6 +41,11 @@ async function open(options: Partial<SandboxOptions> = {}, fault?: (call: string
     helper: host.helper,
     ...(fault ? { fault } : {}),
   });
+  return await openAgain(options);
+}
+
+/** Those of one more process of the agent, on the same engine. */
+async function openAgain(options: Partial<SandboxOptions> = {}): Promise<Sandboxes> {
   laid = layGround(
     {
       ...anAgent,
@@ -198,6 +203,44 @@ test("rules follow the names that they are made of, also where a task is at work
   expect(sandboxes.owns(sandbox.name)).toBe(true);
   stop.abort();
   await kept;
+});
+
+const registryOnly = need({ network: Network.parse({ allow: [{ to: "registry.example.com", ports: ["443"] }] }) });
+
+test("the rules of a sandbox that an earlier process left with its task are kept, and nobody gets it after that", async () => {
+  const left = await take(await open(), registryOnly);
+  addresses = ["198.51.100.8"];
+  const sandboxes = await openAgain({ checkMs: 0 });
+  const stop = new AbortController();
+  const kept = sandboxes.keep({ signal: stop.signal, freeBytes: () => Number.POSITIVE_INFINITY });
+
+  const adopted = await sandboxes.adopt(left.name, registryOnly);
+  await until(() => host.scripts.at(-1)?.includes("198.51.100.8") === true);
+  stop.abort();
+  await kept;
+  sandboxes.giveBack(adopted);
+  await until(() => !sandboxes.owns(left.name));
+
+  expect(await engine.inspect(left.name, never)).toBeUndefined();
+});
+
+test("what an earlier process knew of a name stays in force as long as nothing is known of it", async () => {
+  const left = await take(await open(), registryOnly);
+  const before = host.scripts.length;
+  addresses = [];
+  const sandboxes = await openAgain({ checkMs: 0 });
+  const stop = new AbortController();
+  const adopted = await sandboxes.adopt(left.name, registryOnly);
+
+  const looked = engine.calls.length;
+  const kept = sandboxes.keep({ signal: stop.signal, freeBytes: () => 0 });
+  // The host is looked at again and again, and the sandbox is left alone.
+  await until(() => engine.calls.slice(looked).filter((call) => call.startsWith("runHelper")).length > 3);
+  stop.abort();
+  await kept;
+
+  expect(host.scripts).toHaveLength(before);
+  sandboxes.giveBack(adopted);
 });
 
 test("the network that another agent took away is made again", async () => {

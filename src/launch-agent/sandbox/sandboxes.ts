@@ -127,6 +127,18 @@ export class Sandboxes {
   }
 
   /**
+   * The one of this name, which an earlier process of this agent made, and a task of this need is in: its rules are kept from now on.
+   * To be given back as what was taken; nobody gets it after that. Rejects where it cannot be had.
+   */
+  async adopt(name: string, need: SandboxNeed): Promise<Sandbox> {
+    const rules = await this.#rules(need);
+    const sandbox = await Sandbox.found(await this.#source.kit(), name, rules);
+    this.#hand(sandbox, { ...need, reusable: false });
+    this.lookAfter();
+    return sandbox;
+  }
+
+  /**
    * Whoever waits longest gets what is made, be it made for another; so the failure is somebody else's, too, then. What is about to
    * come back is there sooner than anything that is made.
    */
@@ -308,6 +320,8 @@ export class Sandboxes {
       this.#options.checkMs,
     );
     for (const [sandbox, need] of this.#used) {
+      // What a name stands for, and cannot be learned now, may be in the rules that the earlier process set.
+      if (!sandbox.areRulesKnown && !(await this.#source.knowsAll(need.network))) continue;
       const rules = await this.#rules(need);
       if (rules.hash !== sandbox.rules.hash && this.#used.has(sandbox)) await this.#renew(sandbox, rules);
     }

@@ -1,8 +1,8 @@
 import type { Attachment, ContainerState } from "../../engine/engine.ts";
 import type { AdoptedClaim } from "../api/client.ts";
+import { needOf } from "../sandbox/need.ts";
 import { silence } from "./hand-over.ts";
 import type { RunParts } from "./parts.ts";
-import { followService } from "./service.ts";
 
 /** What an earlier process of this agent has left of a task, and what the control plane knows of it. */
 export interface Adoptable {
@@ -36,9 +36,9 @@ export interface FoundService {
 
 /** Goes on where the earlier process was. `anew`: the steps have surely not begun, nothing is left, and the task is to be started. */
 export async function resumeTask(found: Adoptable, parts: RunParts): Promise<"resumed" | "anew"> {
-  const { containers, link, emit, follow } = parts;
+  const { containers, link, emit, follow, alongside } = parts;
   const { state, greeting } = found.primary;
-  // What is known first goes last: the others are in its network. Nobody gets it again, as its names are not known here.
+  // What is known first goes last: the others are in its network.
   if (found.sandbox !== undefined) containers.own({ id: found.sandbox, name: found.sandbox }, { primary: false });
   for (const service of found.services) containers.own(service, { primary: false });
   containers.own(state, { primary: true });
@@ -50,6 +50,8 @@ export async function resumeTask(found: Adoptable, parts: RunParts): Promise<"re
     return "anew";
   }
   if (greeting && !link.session) link.open(greeting.attachment, openingOf(greeting));
+  const need = needOf(found.claim.task.container, []);
+  if (found.sandbox !== undefined) alongside(containers.ownSandbox(found.sandbox, need));
   followServices(found, parts);
   emit("adopted");
   follow(state.id);
@@ -68,13 +70,9 @@ function openingOf({ nonce }: FoundGreeting) {
 }
 
 /** What they said while nobody was attached is lost: engines keep no log of our containers. */
-function followServices({ services }: Adoptable, { lane, context, signal, alongside }: RunParts): void {
-  for (const { id, name, step } of services) {
-    if (!lane.isOpen(step)) continue;
-    const follow = async () => {
-      const attachment = await context.engine.attach(id, signal);
-      await followService({ id, name, step, attachment, lane, signal }, context);
-    };
-    alongside(follow().catch(() => undefined));
+function followServices(found: Adoptable, { lane, services, context, signal, alongside }: RunParts): void {
+  for (const { id, name, step } of found.services) {
+    if (lane.isOpen(step))
+      alongside(services.follow({ id, name, step, attachment: context.engine.attach(id, signal) }));
   }
 }

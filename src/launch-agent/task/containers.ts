@@ -1,8 +1,9 @@
 import { type Attachment, type ContainerPlan, isEngineError } from "../../engine/engine.ts";
+import { errorFacts } from "../log.ts";
 import type { Member, Waiting } from "../pool/member.ts";
 import type { LaunchLane } from "../relay/launch-lane.ts";
 import { enterSandbox } from "../sandbox/enter.ts";
-import type { OpenPlan } from "../sandbox/need.ts";
+import type { OpenPlan, SandboxNeed } from "../sandbox/need.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { tellSeen } from "../sandbox/tell-seen.ts";
 import { removeContainers } from "./clean-up.ts";
@@ -93,6 +94,26 @@ export class TaskContainers {
     if (!options.primary) return;
     this.#primary = container.id;
     this.#mayRun = true;
+  }
+
+  /** The same of the sandbox that they are in: its rules are renewed from now on, as it can be had. Never rejects. */
+  async ownSandbox(name: string, need: SandboxNeed | undefined): Promise<void> {
+    const { sandboxes, log } = this.#context;
+    if (!need || sandboxes.mode === "off") return;
+    const adopting = sandboxes.adopt(name, need);
+    try {
+      const sandbox = await orAbort(adopting, this.#signal);
+      this.#signal.throwIfAborted();
+      this.#sandboxes.push(sandbox);
+      this.#known.delete(name);
+    } catch (error) {
+      adopting.then(
+        (sandbox) => sandboxes.giveBack(sandbox),
+        () => {},
+      );
+      if (!this.#signal.aborted)
+        log.warn({ sandbox: name, ...errorFacts(error) }, "the rules of a task stay as they are");
+    }
   }
 
   /** All of it is removed, and another one may be made. */

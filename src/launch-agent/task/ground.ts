@@ -42,6 +42,8 @@ export interface TaskTimes {
   cancelSlackMs: number;
   /** Beyond the task's own run time, until this agent ends it. */
   runTimeSlackMs: number;
+  /** Beyond the task's own run time, until what it has ends by itself and anybody may remove it. */
+  deadlineSlackMs: number;
   /** Without the engine, until a task that needs it ends. */
   engineAwayMs: number;
   /** Before what an engine failed at is tried again. */
@@ -56,6 +58,10 @@ export interface TaskTimes {
   hurriedCleanUpMs: number;
   /** For what a dead container still has in its pipe. */
   drainMs: number;
+  /** How often it is looked whether somebody has paused a container. */
+  pauseLookMs: number;
+  /** For what services have said to be stored before the end of their task is. */
+  lastWordsMs: number;
 }
 
 export const defaultTimes: TaskTimes = {
@@ -65,6 +71,8 @@ export const defaultTimes: TaskTimes = {
   handOverMs: 3_000,
   cancelSlackMs: 5_000,
   runTimeSlackMs: 30_000,
+  // Spinning up, grace, reporting.
+  deadlineSlackMs: 30 * 60_000,
   engineAwayMs: 300_000,
   engineRestMs: 1_000,
   cutOffMs: 3_600_000,
@@ -72,4 +80,6 @@ export const defaultTimes: TaskTimes = {
   cleanUpMs: 60_000,
   hurriedCleanUpMs: 3_000,
   drainMs: 10_000,
+  pauseLookMs: 2_000,
+  lastWordsMs: 3_000,
 };

@@ -13,6 +13,8 @@ export interface LinkOptions {
   /** Up to which record the task's lane is stored already. */
   acked?: number;
   signal: AbortSignal;
+  /** Before the task agent's last record is passed on. Never rejects. */
+  beforeEnd: () => Promise<void>;
   /** The task agent has the task: said once an attachment. */
   onAccepted: () => void;
   /** The task agent's last record is stored. */
@@ -43,7 +45,7 @@ export class TaskLink {
     this.#acked = options.acked ?? 0;
     const { post, onApiFailure } = options;
     const relay = new RecordRelay({ post, onAck: (seq) => this.#onAck(seq), onFailure: onApiFailure });
-    this.#lane = new TaskLane(relay, options.acked);
+    this.#lane = new TaskLane(relay, options);
   }
 
   /** Whether the task agent has the task. */

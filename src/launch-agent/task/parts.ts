@@ -3,6 +3,7 @@ import type { LaunchLane } from "../relay/launch-lane.ts";
 import type { TaskContainers } from "./containers.ts";
 import type { TaskContext } from "./context.ts";
 import type { TaskLink } from "./link.ts";
+import type { TaskServices } from "./services.ts";
 
 /** One attempt of one task on this agent, as all that works on it sees it. */
 export interface RunParts {
@@ -11,6 +12,7 @@ export interface RunParts {
   lane: LaunchLane;
   link: TaskLink;
   containers: TaskContainers;
+  services: TaskServices;
   /** Ends everything of the run but its report and its cleanup. */
   signal: AbortSignal;
   /** What is waited for before the run is over. Never rejects. */

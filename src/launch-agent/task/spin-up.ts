@@ -73,6 +73,7 @@ function planInput(task: Task, image: Image, agent: TaskAgent, context: TaskCont
       volume: agent.volume,
     },
     nowMs: context.clock.now(),
+    slackMs: context.limits.deadlineSlackMs,
   };
 }
 

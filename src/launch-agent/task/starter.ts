@@ -1,13 +1,12 @@
 import { isEngineError } from "../../engine/engine.ts";
 import { spinUpStep } from "../../protocol/records.ts";
 import type { Work } from "../../protocol/task.ts";
-import { deadlineMs } from "../plan/plan.ts";
+import { lifeMs } from "../plan/deadline.ts";
 import type { Waiting } from "../pool/member.ts";
 import { offerTask, silence } from "./hand-over.ts";
 import { settledWithin } from "./or-abort.ts";
 import type { RunParts } from "./parts.ts";
 import { handOverSubject } from "./proof.ts";
-import { followService } from "./service.ts";
 import { type SpunUp, servicePlan, spinUp } from "./spin-up.ts";
 import { shortId } from "./words.ts";
 
@@ -100,7 +99,7 @@ export class TaskStarter {
   /** In a container that waits for a task of this shape. False where there is none that takes this one over at once. */
   async #startWaiting(spun: SpunUp): Promise<boolean> {
     const { claim, context, containers, link, emit } = this.#parts;
-    const member = context.pool.take(spun.primary, deadlineMs(claim.task, context.clock.now()));
+    const member = context.pool.take(spun.primary, this.#deadlineMs());
     const adopting = member && containers.adopt(member);
     context.pool.yieldMemory();
     const waiting = await adopting;
@@ -128,10 +127,10 @@ export class TaskStarter {
   }
 
   async #startPrimary(spun: SpunUp, options: { handOver: boolean }): Promise<void> {
-    const { claim, context, containers, link, lane, emit, follow } = this.#parts;
+    const { context, containers, link, lane, emit, follow } = this.#parts;
     const beganAt = context.clock.monotonic();
     const id = await containers.startPrimary(spun.primary, {
-      untilMs: deadlineMs(claim.task, context.clock.now()),
+      untilMs: this.#deadlineMs(),
       onNetwork: (words) => this.#sayNetwork(words),
       onAttached: (attachment) => {
         link.open(attachment, { nonce: context.randomBytes(16), opening: "first" });
@@ -144,12 +143,17 @@ export class TaskStarter {
     follow(id);
   }
 
+  #deadlineMs(): number {
+    const { claim, context } = this.#parts;
+    return context.clock.now() + lifeMs(claim.task, context.limits.deadlineSlackMs);
+  }
+
   #sayNetwork(words: readonly string[]): void {
     for (const line of words) this.#parts.lane.line(spinUpStep, line);
   }
 
   async #startServices(spun: SpunUp): Promise<void> {
-    const { claim, context, containers, lane, signal, alongside } = this.#parts;
+    const { claim, context, containers, services, alongside } = this.#parts;
     const { task } = claim;
     const joins = containers.primary ?? "";
     await Promise.all(
@@ -159,7 +163,7 @@ export class TaskStarter {
         if (!image) return;
         const plan = servicePlan(task, context, { spec, image, agent: spun.agent, index, joins });
         const started = await containers.startService(plan);
-        alongside(followService({ ...started, step: index, name: spec.image, lane, signal }, context));
+        alongside(services.follow({ ...started, step: index, name: spec.image }));
       }),
     );
   }

@@ -14,7 +14,9 @@ import { keepLease } from "./heartbeat.ts";
 import { TaskLink } from "./link.ts";
 import { settledWithin } from "./or-abort.ts";
 import type { RunEvent, RunParts } from "./parts.ts";
+import { PauseTeller } from "./paused.ts";
 import { reportEnd } from "./report.ts";
+import { TaskServices } from "./services.ts";
 import { surelyNotBegun, TaskStarter } from "./starter.ts";
 import { TaskStopper } from "./stopper.ts";
 
@@ -32,6 +34,7 @@ export class TaskRun {
   readonly #context: TaskContext;
   readonly #adoptable: Adoptable | undefined;
   readonly #parts: RunParts;
+  readonly #pauses: PauseTeller;
   readonly #stopper: TaskStopper;
   /** Ends everything of this run but its report and its cleanup. */
   readonly #abort = new AbortController();
@@ -45,6 +48,7 @@ export class TaskRun {
   #ranBefore = false;
   #ended = false;
   #isAdopted = false;
+  #isTimed = false;
 
   /** `adoptable`: what an earlier process of this agent has left of it. */
   constructor(claim: Claim, context: TaskContext, adoptable?: Adoptable) {
@@ -52,6 +56,8 @@ export class TaskRun {
     this.#context = context;
     this.#adoptable = adoptable;
     this.#parts = this.#makeParts(adoptable);
+    const { containers, lane } = this.#parts;
+    this.#pauses = new PauseTeller({ task: claim.task.id, containers, lane, ground: context });
     this.#stopper = new TaskStopper(this.#parts, (end) => this.#finish(end));
   }
 
@@ -63,6 +69,11 @@ export class TaskRun {
     return this.#parts.containers.knows(labels[label.member] ?? "");
   }
 
+  /** Names of containers that somebody has paused, of whichever task. */
+  see(paused: ReadonlySet<string>): void {
+    if (!this.#ended) this.#pauses.see(paused);
+  }
+
   /** Runs it to its end. Never rejects. `admitted` resolves when there is room for it. */
   async run(admitted: Promise<void>): Promise<void> {
     const lease = new AbortController();
@@ -71,6 +82,8 @@ export class TaskRun {
     const end = await this.#end.promise;
     // Who cancelled what had not begun need not wait until the engine is done with a container that nobody wants any more.
     if (end.kind !== "ended" || this.#parts.link.begun) await starting;
+    this.#pauses.end();
+    if (end.kind !== "unheard") await this.#parts.services.end();
     await this.#parts.containers.tellSeen(this.#parts.lane);
     await this.#report(end);
     this.#reported.abort();
@@ -111,12 +124,15 @@ export class TaskRun {
       gather: async (stop) => await context.clock.sleep(gatherMs, stop),
     });
     const from = adoptable && { acked: adoptable.claim.acked.launch, openSteps: adoptable.claim.openSteps };
+    const lane = new LaunchLane(relay, context.clock, from);
+    const services = new TaskServices(context, { lane, signal });
     const link = new TaskLink({
       task: claim.task,
       blobs: context.api.blobs(claim.token),
       post: (frames) => this.#post("task", frames),
       ...(adoptable ? { acked: adoptable.claim.acked.task } : {}),
       signal,
+      beforeEnd: async () => await services.end(),
       onAccepted: () => this.#onAccepted(),
       onReported: () => this.#finish({ kind: "reported" }),
       onViolation: (violation) =>
@@ -126,9 +142,10 @@ export class TaskRun {
     return {
       claim,
       context,
-      lane: new LaunchLane(relay, context.clock, from),
+      lane,
       link,
       containers: new TaskContainers(context, signal),
+      services,
       signal,
       alongside: (work) => void this.#background.push(work),
       follow: (id) => this.#follow(id),
@@ -137,7 +154,10 @@ export class TaskRun {
   }
 
   async #start(): Promise<void> {
-    if (this.#adoptable && (await resumeTask(this.#adoptable, this.#parts)) === "resumed") return;
+    if (this.#adoptable && (await resumeTask(this.#adoptable, this.#parts)) === "resumed") {
+      // Whether or not its task agent answers: one that stands still has its limits, too.
+      return this.#watchRunTime();
+    }
     await new TaskStarter(this.#parts).start();
     this.#background.push(this.#watchAcceptance());
   }
@@ -158,7 +178,12 @@ export class TaskRun {
     if (this.#ranBefore) return;
     this.#ranBefore = true;
     this.#emit("accepted");
-    this.#background.push(this.#stopper.watchRunTime());
+    this.#watchRunTime();
+  }
+
+  #watchRunTime(): void {
+    if (!this.#isTimed) this.#background.push(this.#stopper.watchRunTime());
+    this.#isTimed = true;
   }
 
   #follow(id: string): void {

@@ -56,8 +56,17 @@ load_images() {
     theirs=$(docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
     ours=$(DOCKER_HOST=unix://$socket docker image inspect --format '{{.Id}}' "$image" 2>/dev/null || true)
     [ -n "$theirs" ] && [ "$theirs" != "$ours" ] || continue
-    docker save "$image" | DOCKER_HOST=unix://$socket docker load -q >&2
+    copy_image "$image"
   done
+}
+
+# Docker 20.10 now and then says that it has no such image, while others come and go.
+copy_image() {
+  for _ in 1 2 3; do
+    if docker save "$1" | DOCKER_HOST=unix://$socket docker load -q >&2; then return; fi
+    sleep 1
+  done
+  die "The image $1 could not be copied from the machine's own engine."
 }
 
 # A process that nobody has fetched yet is dead all the same.

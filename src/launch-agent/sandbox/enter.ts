@@ -1,10 +1,11 @@
 import type { ContainerPlan } from "../../engine/engine.ts";
 import { label } from "../plan/labels.ts";
 import type { Ground } from "../task/ground.ts";
+import { SandboxError } from "./maker.ts";
 import type { OpenPlan, SandboxNeed } from "./need.ts";
 import { hasLists } from "./rules.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { SandboxError, type Sandboxes } from "./sandboxes.ts";
+import type { Sandboxes } from "./sandboxes.ts";
 
 /** What containers stand on that may be in a sandbox. */
 export interface SandboxedGround extends Ground {

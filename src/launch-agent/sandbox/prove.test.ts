@@ -3,8 +3,8 @@ import { anAgent } from "../../../test/fakes/launch-agents.ts";
 import { createDummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
 import { type LaidGround, layGround } from "../ground.ts";
+import { SandboxError } from "./maker.ts";
 import { proveSandboxes } from "./prove.ts";
-import { SandboxError } from "./sandboxes.ts";
 
 const away = new EngineError("unreachable", "containerd is away");
 

@@ -1,21 +1,12 @@
-import { isEngineError } from "../../engine/engine.ts";
 import { errorFacts } from "../log.ts";
-import { isProblem } from "../plan/problem.ts";
 import type { Ground } from "../task/ground.ts";
 import { orAbort } from "../task/or-abort.ts";
+import { type Making, SandboxMaker } from "./maker.ts";
 import type { SandboxNeed } from "./need.ts";
 import type { SandboxesState, SandboxMode, SandboxOptions } from "./options.ts";
 import { RuleSource } from "./rule-source.ts";
 import type { Rules } from "./rules.ts";
 import { Sandbox, sandboxBytes } from "./sandbox.ts";
-
-/** Beyond what any task may take. */
-const lifeMs = 25 * 3_600_000;
-
-/** Why there is none. */
-export class SandboxError extends Error {
-  override name = "SandboxError";
-}
 
 interface Waiter {
   need: SandboxNeed;
@@ -23,11 +14,6 @@ interface Waiter {
   untilMs: number;
   give: (sandbox: Sandbox) => void;
   fail: (error: unknown) => void;
-}
-
-interface Making {
-  localNames: readonly string[];
-  isServed?: () => boolean;
 }
 
 interface Wanted {
@@ -46,6 +32,7 @@ export class Sandboxes {
   readonly #options: SandboxOptions;
   readonly #newId: () => string;
   readonly #source: RuleSource;
+  readonly #maker: SandboxMaker;
   readonly #ready = new Set<Sandbox>();
   readonly #used = new Map<Sandbox, SandboxNeed>();
   /** By name: what is being made, looked at or removed. */
@@ -67,6 +54,7 @@ export class Sandboxes {
     this.#options = options.sandboxes;
     this.#newId = options.newId;
     this.#source = new RuleSource(ground, options);
+    this.#maker = new SandboxMaker(ground, { source: this.#source, signal: this.#closing.signal });
   }
 
   get mode(): SandboxMode {
@@ -93,7 +81,7 @@ export class Sandboxes {
 
   /** Whether sandboxes can be had here: makes one, which the first task gets. Rejects where not. */
   async prove(network: SandboxNeed["network"]): Promise<void> {
-    const rules = await this.#rules({ network, localNames: [], tenant: "", reusable: true });
+    const rules = await this.#maker.rules({ network, localNames: [], tenant: "", reusable: true });
     const made = await this.#make(rules, { localNames: [] });
     if (made) this.#keep(made);
   }
@@ -104,7 +92,7 @@ export class Sandboxes {
    */
   async take(need: SandboxNeed, options: { untilMs: number; signal: AbortSignal }): Promise<Sandbox> {
     const { untilMs, signal } = options;
-    const rules = await orAbort(this.#rules(need), signal);
+    const rules = await orAbort(this.#maker.rules(need), signal);
     this.expect(need);
     const taken = this.#takeReady({ need, hash: rules.hash, untilMs });
     if (taken) return taken;
@@ -131,7 +119,7 @@ export class Sandboxes {
    * To be given back as what was taken; nobody gets it after that. Rejects where it cannot be had.
    */
   async adopt(name: string, need: SandboxNeed): Promise<Sandbox> {
-    const rules = await this.#rules(need);
+    const rules = await this.#maker.rules(need);
     const sandbox = await Sandbox.found(await this.#source.kit(), name, rules);
     this.#hand(sandbox, { ...need, reusable: false });
     this.lookAfter();
@@ -213,39 +201,19 @@ export class Sandboxes {
     await this.#source.close();
   }
 
-  async #rules(need: SandboxNeed): Promise<Rules> {
-    const rules = await this.#source.rules(need.network).catch((cause: unknown) => {
-      throw failureOf(cause);
-    });
-    if (isProblem(rules)) throw new SandboxError(rules.problem);
-    return rules;
-  }
-
   /** Undefined where nobody needs it any more once its turn has come. */
-  async #make(rules: Rules, { localNames, isServed }: Making): Promise<Sandbox | undefined> {
+  async #make(
+    rules: Rules,
+    { localNames, isServed = () => false }: Partial<Pick<Making, "isServed">> & Pick<Making, "localNames">,
+  ): Promise<Sandbox | undefined> {
     const name = `cofferdam-sandbox-${this.#newId()}`;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#busy.set(name, promise);
     try {
-      const order = { rules, localNames, lifeMs };
-      return await this.#ground.gate.run(async () => (isServed?.() ? undefined : await this.#makeTwice(name, order)));
-    } catch (cause) {
-      throw failureOf(cause);
+      return await this.#maker.make({ name, rules, localNames, isServed });
     } finally {
       this.#busy.delete(name);
       resolve();
-    }
-  }
-
-  /** Another agent of this host may take the network away, when it ends and nothing is on it. */
-  async #makeTwice(name: string, order: Parameters<typeof Sandbox.make>[2]): Promise<Sandbox> {
-    this.#closing.signal.throwIfAborted();
-    try {
-      return await Sandbox.make(await this.#source.kit(), name, order);
-    } catch (error) {
-      if (!isEngineError(error, "not-found")) throw error;
-      this.#source.forgetNetwork();
-      return await Sandbox.make(await this.#source.kit(), name, order);
     }
   }
 
@@ -322,11 +290,11 @@ export class Sandboxes {
     for (const [sandbox, need] of this.#used) {
       // What a name stands for, and cannot be learned now, may be in the rules that the earlier process set.
       if (!sandbox.areRulesKnown && !(await this.#source.knowsAll(need.network))) continue;
-      const rules = await this.#rules(need);
+      const rules = await this.#maker.rules(need);
       if (rules.hash !== sandbox.rules.hash && this.#used.has(sandbox)) await this.#renew(sandbox, rules);
     }
     const hashes = new Set<string>();
-    for (const { need } of this.#wanted.values()) hashes.add((await this.#rules(need)).hash);
+    for (const { need } of this.#wanted.values()) hashes.add((await this.#maker.rules(need)).hash);
     for (const sandbox of this.#ready) if (!hashes.has(sandbox.rules.hash) || this.#isOld(sandbox)) this.#drop(sandbox);
   }
 
@@ -354,7 +322,7 @@ export class Sandboxes {
       await this.#ground.clock.sleep(this.#options.pauseMs, signal);
       await this.#ground.gate.runWhenIdle(async () => {});
       if (this.#ready.size >= this.#most()) return;
-      const made = await this.#make(await this.#rules(need), { localNames: need.localNames });
+      const made = await this.#make(await this.#maker.rules(need), { localNames: need.localNames });
       if (made) this.#keep(made);
     }
   }
@@ -380,11 +348,4 @@ function fits(sandbox: Sandbox, { need, hash, untilMs }: Pick<Waiter, "need" | "
   const isFree = sandbox.tenant === undefined || (sandbox.tenant === need.tenant && need.reusable);
   const hasNames = JSON.stringify(sandbox.localNames) === JSON.stringify(need.localNames);
   return isFree && hasNames && sandbox.rules.hash === hash && sandbox.deadlineMs >= untilMs;
-}
-
-/** An engine that is away is waited for by whoever asked, as with every other container. */
-function failureOf(cause: unknown): Error {
-  if (isEngineError(cause, "unreachable")) return cause;
-  const words = cause instanceof Error ? cause.message : String(cause);
-  return new SandboxError(`no sandbox can be made: ${words}`, { cause });
 }

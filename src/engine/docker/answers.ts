@@ -99,6 +99,14 @@ export const NetworkListAnswer = z.array(
 );
 export type NetworkListAnswer = z.infer<typeof NetworkListAnswer>;
 
+/** Of a container: its named volumes. */
+export const MountsAnswer = z.object({
+  Mounts: z
+    .array(z.object({ Name: z.string().optional() }))
+    .nullish()
+    .transform((list) => list ?? []),
+});
+
 export const VolumeListAnswer = z.object({
   Volumes: z
     .array(z.object({ Name: z.string(), Labels: labels }))

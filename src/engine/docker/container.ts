@@ -3,6 +3,7 @@ import { CreatedAnswer, checked, InspectAnswer, WaitAnswer } from "./answers.ts"
 import { attachmentOf } from "./attach.ts";
 import type { Client } from "./client.ts";
 import { createBody } from "./create-body.ts";
+import { createWorkspaceVolume, podmanBody, removeWorkspaceVolume } from "./podman.ts";
 import { checkedName, checkedReference } from "./reference.ts";
 import { removeContainer } from "./remove.ts";
 import { parseJson } from "./transport.ts";
@@ -10,29 +11,42 @@ import { giveWorkspace } from "./workspace.ts";
 
 /** Makes the container, and gives its workspace to its owner. What was made is removed when the second part fails. */
 export async function createContainer(client: Client, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
-  const what = `create container ${plan.name}`;
-  const query = { name: checkedName(plan.name) };
   checkedReference(plan.image);
   const { dialect } = await client.session(signal);
-  const body = createBody(plan, dialect);
-  const request = {
-    method: "POST",
-    path: "/containers/create",
-    query,
-    body,
-    what,
-    signal,
-    situation: "start",
-  } as const;
-  const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
-  const { Id } = checked(CreatedAnswer, answer, what);
+  const common = createBody(plan, dialect);
+  if (!dialect.createMakesVolumes) return await createOnPodman(client, plan, podmanBody(plan, common), signal);
+  const id = await callCreate(client, plan, common, signal);
   try {
-    await giveWorkspace(client, Id, plan, signal);
+    await giveWorkspace(client, id, plan, signal);
   } catch (error) {
-    await removeContainer(client, Id, new AbortController().signal);
+    await removeContainer(client, id, new AbortController().signal);
     throw error;
   }
-  return Id;
+  return id;
+}
+
+/** Its workspace comes first, with its owner. */
+async function createOnPodman(
+  client: Client,
+  plan: ContainerPlan,
+  body: object,
+  signal: AbortSignal,
+): Promise<string> {
+  await createWorkspaceVolume(client, plan, signal);
+  try {
+    return await callCreate(client, plan, body, signal);
+  } catch (error) {
+    await removeWorkspaceVolume(client, plan.name, new AbortController().signal);
+    throw error;
+  }
+}
+
+async function callCreate(client: Client, plan: ContainerPlan, body: object, signal: AbortSignal): Promise<string> {
+  const what = `create container ${plan.name}`;
+  const query = { name: checkedName(plan.name) };
+  const timeoutMs = client.longCallTimeoutMs;
+  const request = { method: "POST", path: "/containers/create", query, body, what, signal, timeoutMs } as const;
+  return checked(CreatedAnswer, await client.json({ ...request, situation: "start" }), what).Id;
 }
 
 export async function attachContainer(client: Client, id: string, signal: AbortSignal): Promise<Attachment> {

@@ -11,6 +11,11 @@ export interface Dialect {
   apiVersion: string;
   /** Whether creating a container fills its empty named volumes from the image. Podman fills them at the first start. */
   createFillsVolumes: boolean;
+  /**
+   * Whether the create call makes volumes with their labels and options, and takes no limit for granted that it is not told. Where not: see
+   * podman.ts.
+   */
+  createMakesVolumes: boolean;
   /** Whether a seccomp profile may come with the create call. Podman takes the path of a file on its machine only. */
   takesSeccomp: boolean;
   /** Whether it looks an image up in its registry without pulling it. */
@@ -33,6 +38,7 @@ export function dialectOf(version: VersionAnswer, address: string): Dialect {
     kind: podman ? "podman" : "docker",
     apiVersion: `v${spoken.major}.${spoken.minor}`,
     createFillsVolumes: !podman,
+    createMakesVolumes: !podman,
     takesSeccomp: !podman,
     asksRegistries: !podman,
     notRunningStatuses: podman ? [404, 409, 500] : [404, 409],

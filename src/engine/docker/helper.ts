@@ -3,17 +3,22 @@ import type { HelperPlan, HelperResult } from "../engine.ts";
 import { CreatedAnswer, checked } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { attachContainer, startContainer, waitContainer } from "./container.ts";
+import type { HostConfig } from "./create-body.ts";
+import { podmanUlimits } from "./podman.ts";
 import { checkedName, checkedReference } from "./reference.ts";
 import { withHelper } from "./remove.ts";
 
 const mebibyte = 1024 * 1024;
+const openFiles = { Name: "nofile", Soft: 1024, Hard: 1024 };
 
 /** Removed before it returns, whatever happens; in the background where the engine failed. */
 export async function runHelper(client: Client, plan: HelperPlan, signal: AbortSignal): Promise<HelperResult> {
   const what = `run ${plan.name}`;
   const query = { name: checkedName(plan.name) };
   checkedReference(plan.image);
-  const request = { method: "POST", path: "/containers/create", query, body: helperBody(plan), what, signal } as const;
+  const { dialect } = await client.session(signal);
+  const body = helperBody(plan, dialect.createMakesVolumes ? [] : podmanUlimits([openFiles]));
+  const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
   return await withHelper(client, plan.name, async () => {
     const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
     const { Id } = checked(CreatedAnswer, answer, what);
@@ -33,7 +38,7 @@ export async function runHelper(client: Client, plan: HelperPlan, signal: AbortS
 }
 
 /** A closed shape, as every container of ours has. */
-function helperBody(plan: HelperPlan): object {
+function helperBody(plan: HelperPlan, Ulimits: HostConfig["Ulimits"]): object {
   const isHost = plan.network.mode === "host";
   return {
     Image: plan.image,
@@ -55,6 +60,7 @@ function helperBody(plan: HelperPlan): object {
       Memory: 64 * mebibyte,
       MemorySwap: 64 * mebibyte,
       PidsLimit: 32,
+      ...(Ulimits.length > 0 ? { Ulimits } : {}),
       RestartPolicy: { Name: "no" },
       LogConfig: { Type: "none" },
     },

@@ -3,6 +3,7 @@ import { overlap, parseIpv4 } from "../../lib/ipv4.ts";
 import { EngineError, isEngineError, type NetworkState, type SharedNetwork } from "../engine.ts";
 import { CreatedAnswer, checked, NetworkListAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
+import { createPodmanNetwork, listPodmanNetworks } from "./podman-network.ts";
 import { checkedName } from "./reference.ts";
 
 type Network = NetworkListAnswer[number];
@@ -46,11 +47,20 @@ export async function ensureNetwork(
 }
 
 export async function removeNetwork(client: Client, id: string, signal: AbortSignal): Promise<boolean> {
-  const path = `/networks/${checkedName(id)}`;
+  const name = await removableName(client, id, signal);
+  if (name === undefined) return true;
+  const path = `/networks/${checkedName(name)}`;
   const what = `remove network ${id}`;
   // 403: in use. Podman says 409, or 500.
   const answer = await client.call({ method: "DELETE", path, what, signal }, [403, 404, 409, 500]);
   return answer.status < 400 || answer.status === 404;
+}
+
+/** Podman looks for containers on a network by the word in the call, and takes one that is named by its id from under them. */
+async function removableName(client: Client, id: string, signal: AbortSignal): Promise<string | undefined> {
+  const { dialect } = await client.session(signal);
+  if (dialect.kind === "docker") return id;
+  return (await listPodmanNetworks(client, signal)).find(({ Id }) => Id === id)?.Name;
 }
 
 /**
@@ -75,6 +85,8 @@ function oldestOf(networks: NetworkListAnswer, name: string): Network | undefine
 }
 
 async function listNetworks(client: Client, signal: AbortSignal): Promise<NetworkListAnswer> {
+  const { dialect } = await client.session(signal);
+  if (dialect.kind === "podman") return await listPodmanNetworks(client, signal);
   const what = "list networks";
   return checked(NetworkListAnswer, await client.json({ method: "GET", path: "/networks", what, signal }), what);
 }
@@ -111,6 +123,8 @@ interface Creation {
 
 async function createNetwork(client: Client, { network, subnet, networks, signal }: Creation): Promise<string> {
   const { dialect } = await client.session(signal);
+  const what = `make network ${network.name} with subnet ${subnet}`;
+  if (dialect.kind === "podman") return await createPodmanNetwork(client, { network, subnet, what, signal });
   // As wide as the engine's own bridge: clouds and VPNs have it narrower than 1500.
   const width = networks.find(({ Name }) => Name === "bridge")?.Options[mtu];
   const body = {
@@ -120,9 +134,8 @@ async function createNetwork(client: Client, { network, subnet, networks, signal
     EnableIPv6: false,
     IPAM: { Config: [{ Subnet: subnet }] },
     Labels: { ...network.labels },
-    Options: dialect.kind === "podman" ? {} : { [icc]: "false", ...(width === undefined ? {} : { [mtu]: width }) },
+    Options: { [icc]: "false", ...(width === undefined ? {} : { [mtu]: width }) },
   };
-  const what = `make network ${network.name} with subnet ${subnet}`;
   const request = { method: "POST", path: "/networks/create", body, what, signal } as const;
   return checked(CreatedAnswer, await client.json({ ...request, timeoutMs: client.longCallTimeoutMs }), what).Id;
 }

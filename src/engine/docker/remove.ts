@@ -1,4 +1,5 @@
 import type { Client } from "./client.ts";
+import { podmanWorkspaces, removeVolumeUnlessUsed } from "./podman.ts";
 import { checkedName } from "./reference.ts";
 import { saysRemovalInProgress } from "./words.ts";
 
@@ -9,14 +10,25 @@ const tries = 4;
 export async function removeContainer(client: Client, id: string, signal: AbortSignal): Promise<void> {
   const what = `remove container ${id}`;
   const path = `/containers/${checkedName(id)}`;
+  const workspaces = await workspacesOf(client, id, signal);
   const query = { force: "1", v: "1" };
   const request = { path, query, what, signal, timeoutMs: client.longCallTimeoutMs } as const;
   for (let left = tries - 1; ; left--) {
     const expected = left > 0 ? [404, 409, 500] : [404];
     const answer = await client.call({ ...request, method: "DELETE" }, expected);
-    if (answer.status < 400 || answer.status === 404) return;
-    if (saysRemovalInProgress(answer.body.toString("utf8"))) return await waitUntilGone(client, id, signal);
+    if (answer.status < 400 || answer.status === 404) break;
+    if (saysRemovalInProgress(answer.body.toString("utf8"))) {
+      await waitUntilGone(client, id, signal);
+      break;
+    }
   }
+  for (const name of workspaces) await removeVolumeUnlessUsed(client, name, signal);
+}
+
+/** The workspaces that do not go with their container by themselves. */
+async function workspacesOf(client: Client, id: string, signal: AbortSignal): Promise<string[]> {
+  const { dialect } = await client.session(signal);
+  return dialect.createMakesVolumes ? [] : await podmanWorkspaces(client, id, signal);
 }
 
 async function waitUntilGone(client: Client, id: string, signal: AbortSignal): Promise<void> {

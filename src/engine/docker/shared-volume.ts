@@ -4,6 +4,7 @@ import { ContainerListAnswer, CreatedAnswer, checked, InspectAnswer, VolumeAnswe
 import type { Client } from "./client.ts";
 import { copyIntoVolume } from "./copy-volume.ts";
 import { removeVolume } from "./inventory.ts";
+import { bindOf, createVolume } from "./podman.ts";
 import { checkedName } from "./reference.ts";
 import { removeContainer } from "./remove.ts";
 import { parseJson } from "./transport.ts";
@@ -100,8 +101,18 @@ async function isUsedByOthers({ client, volume, signal }: FillOptions, filler: s
 
 async function createFiller(options: FillOptions, mark: string): Promise<string> {
   const { client, volume, signal } = options;
+  const { dialect } = await client.session(signal);
   const what = `fill volume ${volume.name}`;
   const labels = { ...volume.labels };
+  const marked = { ...labels, [fillMark]: mark };
+  if (!dialect.createMakesVolumes) await createVolume(client, { name: volume.name, labels: marked }, signal);
+  const mount = {
+    Type: "volume",
+    Source: volume.name,
+    Target: volume.path,
+    ReadOnly: false,
+    VolumeOptions: { NoCopy: false, Labels: marked },
+  } as const;
   const body = {
     Image: volume.image,
     Entrypoint: ["/nothing"],
@@ -111,14 +122,7 @@ async function createFiller(options: FillOptions, mark: string): Promise<string>
       NetworkMode: "none",
       CapDrop: ["ALL"],
       LogConfig: { Type: "none" },
-      Mounts: [
-        {
-          Type: "volume",
-          Source: volume.name,
-          Target: volume.path,
-          VolumeOptions: { NoCopy: false, Labels: { ...labels, [fillMark]: mark } },
-        },
-      ],
+      ...(dialect.createMakesVolumes ? { Mounts: [mount] } : { Binds: [bindOf(mount, volume.name)] }),
     },
   };
   const query = { name: lockName(volume) };

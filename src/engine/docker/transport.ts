@@ -13,6 +13,8 @@ export interface EngineRequest {
   method: "GET" | "POST" | "PUT" | "DELETE" | "HEAD";
   /** Without the version: `/containers/json`. */
   path: string;
+  /** Absent: what was agreed upon. */
+  version?: string;
   query?: Record<string, string>;
   /** Sent as JSON. */
   body?: object;
@@ -139,12 +141,13 @@ export class Transport {
 
   #open(request: EngineRequest, signal: AbortSignal): ClientRequest {
     const query = request.query === undefined ? "" : `?${new URLSearchParams(request.query).toString()}`;
+    const prefix = request.version === undefined ? this.#prefix : `/${request.version}`;
     const type = request.archive === undefined ? "application/json" : "application/x-tar";
     const hasBody = request.archive !== undefined || request.body !== undefined;
     return this.#start({
       ...this.#target,
       method: request.method,
-      path: `${this.#prefix}${request.path}${query}`,
+      path: `${prefix}${request.path}${query}`,
       headers: { Host: "engine", ...(hasBody ? { "Content-Type": type } : {}), ...request.headers },
       signal,
     });

@@ -46,6 +46,18 @@ export default defineConfig({
       {
         test: {
           ...common,
+          // On Podman alone: scripts/test.ts starts one for it.
+          name: "podman",
+          include: ["test/podman/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          globalSetup: ["test/docker/setup.ts"],
+        },
+      },
+      {
+        test: {
+          ...common,
           name: "acceptance",
           include: ["test/acceptance/**/*.test.ts"],
           testTimeout: 180_000,

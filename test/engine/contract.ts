@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { finished } from "node:stream/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test as vitest } from "vitest";
 import { type Attachment, type ContainerPlan, type Engine, type Exit, isEngineError } from "../../src/engine/engine.ts";
 
 /** What a command in the container does, said in words that every engine under test can turn into a command. */
@@ -29,8 +29,21 @@ export interface ContractSubject {
 
 const never = new AbortController().signal;
 
-/** Every engine passes this: order, idempotence, errors by code, labels, concurrency, exact bytes. */
-export function engineContract(name: string, make: () => Promise<ContractSubject>): void {
+/**
+ * Every engine passes this: order, idempotence, errors by code, labels, concurrency, exact bytes. `unmet`: titles of tests that an engine
+ * is known to fail, with the reason. One that it passes fails here, so that the list stays true.
+ */
+export function engineContract(
+  name: string,
+  make: () => Promise<ContractSubject>,
+  unmet: Readonly<Record<string, string>> = {},
+): void {
+  const titles = new Set<string>();
+  function test(title: string, body: () => Promise<void>): void {
+    titles.add(title);
+    (title in unmet ? vitest.fails : vitest)(title, body);
+  }
+
   describe(`the engine contract, ${name}`, () => {
     let subject: ContractSubject;
     let engine: Engine;
@@ -319,6 +332,10 @@ export function engineContract(name: string, make: () => Promise<ContractSubject
       await expect(waiting).rejects.toSatisfy((error: unknown) => isEngineError(error, "aborted"));
       expect((await engine.inspect(id, never))?.running).toBe(true);
       await engine.remove(id, never);
+    });
+
+    vitest("what is known to fail is a part of it", () => {
+      expect(Object.keys(unmet).filter((title) => !titles.has(title))).toEqual([]);
     });
   });
 }

@@ -9,12 +9,7 @@ export interface Dialect {
   kind: "docker" | "podman";
   /** For the path: `v1.41`. */
   apiVersion: string;
-  /** Whether creating a container fills its empty named volumes from the image. Podman fills them at the first start. */
-  createFillsVolumes: boolean;
-  /**
-   * Whether the create call makes volumes with their labels and options, and takes no limit for granted that it is not told. Where not: see
-   * podman.ts.
-   */
+  /** Whether the create call makes volumes, with labels and options, and fills them from the image. Where not: see podman.ts. */
   createMakesVolumes: boolean;
   /** Whether a seccomp profile may come with the create call. Podman takes the path of a file on its machine only. */
   takesSeccomp: boolean;
@@ -37,7 +32,6 @@ export function dialectOf(version: VersionAnswer, address: string): Dialect {
   return {
     kind: podman ? "podman" : "docker",
     apiVersion: `v${spoken.major}.${spoken.minor}`,
-    createFillsVolumes: !podman,
     createMakesVolumes: !podman,
     takesSeccomp: !podman,
     asksRegistries: !podman,

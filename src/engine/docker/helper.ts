@@ -4,12 +4,11 @@ import { CreatedAnswer, checked } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { attachContainer, startContainer, waitContainer } from "./container.ts";
 import type { HostConfig } from "./create-body.ts";
-import { podmanUlimits } from "./podman.ts";
+import { helperUlimits } from "./podman.ts";
 import { checkedName, checkedReference } from "./reference.ts";
 import { withHelper } from "./remove.ts";
 
 const mebibyte = 1024 * 1024;
-const openFiles = { Name: "nofile", Soft: 1024, Hard: 1024 };
 
 /** Removed before it returns, whatever happens; in the background where the engine failed. */
 export async function runHelper(client: Client, plan: HelperPlan, signal: AbortSignal): Promise<HelperResult> {
@@ -17,7 +16,7 @@ export async function runHelper(client: Client, plan: HelperPlan, signal: AbortS
   const query = { name: checkedName(plan.name) };
   checkedReference(plan.image);
   const { dialect } = await client.session(signal);
-  const body = helperBody(plan, dialect.createMakesVolumes ? [] : podmanUlimits([openFiles]));
+  const body = helperBody(plan, dialect.createMakesVolumes ? {} : { Ulimits: helperUlimits });
   const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
   return await withHelper(client, plan.name, async () => {
     const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
@@ -38,7 +37,7 @@ export async function runHelper(client: Client, plan: HelperPlan, signal: AbortS
 }
 
 /** A closed shape, as every container of ours has. */
-function helperBody(plan: HelperPlan, Ulimits: HostConfig["Ulimits"]): object {
+function helperBody(plan: HelperPlan, limits: Partial<HostConfig>): object {
   const isHost = plan.network.mode === "host";
   return {
     Image: plan.image,
@@ -60,7 +59,7 @@ function helperBody(plan: HelperPlan, Ulimits: HostConfig["Ulimits"]): object {
       Memory: 64 * mebibyte,
       MemorySwap: 64 * mebibyte,
       PidsLimit: 32,
-      ...(Ulimits.length > 0 ? { Ulimits } : {}),
+      ...limits,
       RestartPolicy: { Name: "no" },
       LogConfig: { Type: "none" },
     },

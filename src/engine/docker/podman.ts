@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { type ContainerPlan, EngineError } from "../engine.ts";
+import { type ContainerPlan, EngineError, isEngineError } from "../engine.ts";
 import { checked, MountsAnswer, VolumeAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { type CreateBody, type HostConfig, type VolumeMount, workspaceOwner } from "./create-body.ts";
@@ -39,14 +39,21 @@ export function podmanBody(plan: ContainerPlan, body: CreateBody): object {
 }
 
 /** With those that Podman would else set higher than it may. */
-export function podmanUlimits(ulimits: HostConfig["Ulimits"]): HostConfig["Ulimits"] {
+function podmanUlimits(ulimits: HostConfig["Ulimits"]): HostConfig["Ulimits"] {
   return [...ulimits, { Name: "nproc", Soft: processesOfUser, Hard: processesOfUser }];
 }
 
-/** A named volume on a path, without the image's files. */
-export function bindOf({ Source, Target, ReadOnly }: VolumeMount, workspace: string): string {
+/** Of containers of our own. */
+export const helperUlimits = podmanUlimits([{ Name: "nofile", Soft: 1024, Hard: 1024 }]);
+
+/** A named volume on a path. `copy`: with the image's files, at the first start. */
+export function bindOf(
+  { Source, Target, ReadOnly }: VolumeMount,
+  workspace: string,
+  files: "copy" | "nocopy" = "nocopy",
+): string {
   if (Target.includes(":")) throw new RangeError(`"${Target}" has a colon: Podman mounts nothing there`);
-  return `${Source ?? workspace}:${posix.normalize(Target)}:${ReadOnly ? "ro" : "rw"},nocopy`;
+  return `${Source ?? workspace}:${posix.normalize(Target)}:${ReadOnly ? "ro" : "rw"},${files}`;
 }
 
 /** The workspace of the container of this name. */
@@ -82,6 +89,19 @@ export async function createVolume(client: Client, volume: NewVolume, signal: Ab
   const what = `make volume ${volume.name}`;
   const body = { Name: volume.name, Driver: "local", Labels: { ...volume.labels }, DriverOpts: volume.options ?? {} };
   checked(VolumeAnswer, await client.json({ method: "POST", path: "/volumes/create", body, what, signal }), what);
+}
+
+/** Podman fills volumes when it starts their container: before it finds that there is no such command in it. */
+export async function fillByStart(client: Client, container: string, signal: AbortSignal): Promise<void> {
+  const what = `fill the volume of container ${container}`;
+  const request = { method: "POST", path: `/containers/${container}/start`, what, signal } as const;
+  try {
+    await client.call({ ...request, timeoutMs: client.longCallTimeoutMs, situation: "start" });
+  } catch (error) {
+    if (!isEngineError(error, "not-startable")) throw error;
+    return;
+  }
+  throw new EngineError("failed", `${what}: it started, and has no command`);
 }
 
 /** Removes the workspace of a container that was not made. */

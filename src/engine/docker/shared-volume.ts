@@ -2,9 +2,8 @@ import type { Clock } from "../../lib/clock.ts";
 import { EngineError, isEngineError, type SharedVolume } from "../engine.ts";
 import { ContainerListAnswer, CreatedAnswer, checked, InspectAnswer, VolumeAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
-import { copyIntoVolume } from "./copy-volume.ts";
 import { removeVolume } from "./inventory.ts";
-import { bindOf, createVolume } from "./podman.ts";
+import { bindOf, createVolume, fillByStart, helperUlimits } from "./podman.ts";
 import { checkedName } from "./reference.ts";
 import { removeContainer } from "./remove.ts";
 import { parseJson } from "./transport.ts";
@@ -72,7 +71,7 @@ async function tryFill(options: FillOptions): Promise<"filled" | "busy"> {
   try {
     if ((await markOf(client, volume, signal)) === mark) {
       const { dialect } = await client.session(signal);
-      if (!dialect.createFillsVolumes) await copyIntoVolume(client, { from: volume, filler, signal });
+      if (!dialect.createMakesVolumes) await fillByStart(client, filler, signal);
     } else if (!(await isUsedByOthers(options, filler))) {
       await removeContainer(client, filler, signal);
       await removeVolume(client, volume.name, signal);
@@ -122,7 +121,7 @@ async function createFiller(options: FillOptions, mark: string): Promise<string>
       NetworkMode: "none",
       CapDrop: ["ALL"],
       LogConfig: { Type: "none" },
-      ...(dialect.createMakesVolumes ? { Mounts: [mount] } : { Binds: [bindOf(mount, volume.name)] }),
+      ...(dialect.createMakesVolumes ? { Mounts: [mount] } : { Binds: [bindOf(mount, volume.name, "copy")], Ulimits: helperUlimits }),
     },
   };
   const query = { name: lockName(volume) };

@@ -98,9 +98,9 @@ describe("users of an image", () => {
 describe("dialects", () => {
   const version = { Version: "x", Arch: "amd64", Components: [] };
 
-  test("know Podman, and that it fills volumes later", () => {
+  test("know Podman, and that its create call makes no volumes", () => {
     const podman = { ...version, ApiVersion: "1.41", Components: [{ Name: "Podman Engine" }] };
-    expect(dialectOf(podman, "x")).toMatchObject({ kind: "podman", createFillsVolumes: false, apiVersion: "v1.41" });
+    expect(dialectOf(podman, "x")).toMatchObject({ kind: "podman", createMakesVolumes: false, apiVersion: "v1.41" });
   });
 
   test("refuse 1.40 and take 1.41", () => {

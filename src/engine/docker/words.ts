@@ -51,7 +51,7 @@ const startPhrases: Phrase[] = [
   { pattern: /exec format error/i, code: "wrong-architecture" },
   {
     pattern:
-      /executable file not found|no such file or directory.*exec|exec.*no such file or directory|exec.*permission denied|no command specified|unable to find user|no matching entries in passwd/i,
+      /executable file (\S+ )?not found|attempted to invoke a command that was not found|no such file or directory.*exec|exec.*no such file or directory|exec.*permission denied|no command specified|unable to find user|no matching entries in passwd/i,
     code: "not-startable",
   },
 ];

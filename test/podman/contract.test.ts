@@ -1,0 +1,11 @@
+import { realEngine } from "../docker/contract-subject.ts";
+import { engineContract } from "../engine/contract.ts";
+import unmet from "./unmet.json" with { type: "json" };
+
+const { engine } = await realEngine();
+const { cgroupVersion } = await engine.info(AbortSignal.timeout(30_000));
+const here = Object.entries(unmet).flatMap(([title, why]) =>
+  "cgroupVersion" in why && why.cgroupVersion !== cgroupVersion ? [] : [[title, why.reason]],
+);
+
+engineContract("podman", realEngine, Object.fromEntries(here));

@@ -3,7 +3,7 @@
 # machine's runc. Changes no package and no source of the machine, and starts no unit.
 #   sh scripts/setup-podman.sh start|stop|remove
 # start prints nothing but progress on stderr and the socket's address on stdout:
-#   COFFERDAM_TEST_ENGINE=$(sh scripts/setup-podman.sh start) npx vitest run --project docker test/docker/podman.test.ts
+#   COFFERDAM_TEST_ENGINE=$(sh scripts/setup-podman.sh start) npx vitest run --project podman
 set -eu
 cd "$(dirname "$0")/.."
 engine_name=cofferdam-podman
@@ -23,8 +23,20 @@ fetch_binaries() {
   say "Fetching Podman from Debian $suite." >&2
   # With the libraries that a machine without Podman has no need of.
   fetch_debs "$home" "$suite" podman conmon netavark catatonit golang-github-containers-common golang-github-containers-image \
-    libgpgme11 libassuan0 libgpg-error0 libsubid4 libdevmapper1.02.1
+    libglib2.0-0 libgpgme11 libassuan0 libgpg-error0 libsubid4 libdevmapper1.02.1
   say_done "$started" "fetched" >&2
+}
+
+podman_environment() {
+  cat <<ENVIRONMENT
+HOME=$home
+PATH=$engine_path:$PATH
+LD_LIBRARY_PATH=$libraries
+TMPDIR=$run/tmp
+CONTAINERS_CONF=$home/config/containers.conf
+CONTAINERS_STORAGE_CONF=$home/config/storage.conf
+CONTAINERS_REGISTRIES_CONF=$home/config/registries.conf
+ENVIRONMENT
 }
 
 write_configuration() {
@@ -40,12 +52,11 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime = "runc"
 # What follows a container tidies up behind it with a Podman that has only these.
-conmon_env_vars = ["PATH=$engine_path:$PATH", "LD_LIBRARY_PATH=$libraries", "HOME=$home", "CONTAINERS_CONF=$home/config/containers.conf", "CONTAINERS_STORAGE_CONF=$home/config/storage.conf"]
+conmon_env_vars = [$(podman_environment | sed 's/.*/"&",/')]
 conmon_path = ["$engine_path/conmon"]
 helper_binaries_dir = ["$home/root/usr/lib/podman"]
 [engine.runtimes]
 runc = ["$(command -v runc)"]
-crun = ["$engine_path/crun"]
 [network]
 network_backend = "netavark"
 network_config_dir = "$home/networks"
@@ -61,15 +72,14 @@ CONF
 start_podman() {
   stop_process "$run/podman.pid"
   rm -f "$socket"
-  setsid nsenter --net="/run/netns/$engine_name" env HOME="$home" LD_LIBRARY_PATH="$libraries" \
-    CONTAINERS_CONF="$home/config/containers.conf" CONTAINERS_STORAGE_CONF="$home/config/storage.conf" \
-    CONTAINERS_REGISTRIES_CONF="$home/config/registries.conf" TMPDIR="$run/tmp" PATH="$engine_path:$PATH" \
-    "$engine_path/podman" --tmpdir "$run/libpod" --log-level "${COFFERDAM_PODMAN_LOG:-warn}" system service --time 0 "unix://$socket" >>"$home/podman.log" 2>&1 </dev/null &
+  # shellcheck disable=SC2046 # a list of words
+  setsid nsenter --net="/run/netns/$engine_name" env $(podman_environment) "$engine_path/podman" --tmpdir "$run/libpod" \
+    system service --time 0 "unix://$socket" >>"$home/podman.log" 2>&1 </dev/null &
   echo $! >"$run/podman.pid"
   wait_for answers || die "Podman did not start. See $home/podman.log."
 }
 
-# Under the names that everybody else has for them: what is loaded Podman calls localhost/….
+# Under the names that everybody else has for them: what is loaded Podman calls localhost/…. What they replace goes.
 name_images() {
   for image in $test_images; do
     case "$image" in
@@ -81,10 +91,22 @@ name_images() {
       DOCKER_HOST=unix://$socket docker rmi "localhost/$image" >/dev/null
     fi
   done
+  DOCKER_HOST=unix://$socket docker image prune -f >/dev/null
+}
+
+stop() {
+  if answers; then
+    # shellcheck disable=SC2046 # a list of ids
+    DOCKER_HOST=unix://$socket docker rm -f $(DOCKER_HOST=unix://$socket docker ps -aq) >/dev/null 2>&1 || true
+  fi
+  stop_process "$run/podman.pid"
+  if mountpoint -q "$home/storage/overlay"; then umount "$home/storage/overlay"; fi
+  stop_engine
 }
 
 start() {
   is_root || die "A Podman beside the machine's engine needs root."
+  have runc || die "Podman needs runc here: apt-get install runc"
   fetch_binaries
   if ! answers; then
     started=$(date +%s)
@@ -99,7 +121,7 @@ start() {
 
 case "${1:-}" in
   start) start && echo "unix://$socket" ;;
-  stop) stop_engine ;;
-  remove) stop_engine && rm -rf "$home" ;;
+  stop) stop ;;
+  remove) stop && rm -rf "$home" ;;
   *) die "Use: sh scripts/setup-podman.sh start|stop|remove" ;;
 esac

@@ -13,8 +13,8 @@ import type { Result } from "../test/faults/run.ts";
 interface Part {
   name: string;
   vitest: string[];
-  /** Runs against the second engine, Docker 26.1 beside the machine's own. */
-  onSecondEngine?: boolean;
+  /** Runs against another engine than the machine's own, which this script brings: `start` prints its address. */
+  engineScript?: string;
   /** Starts an engine of its own. */
   startsEngine?: boolean;
 }
@@ -29,7 +29,12 @@ const parts: Part[] = [
   {
     name: "the engine's contract on Docker 26.1",
     vitest: ["--project", "docker", "test/docker/engine.test.ts", "test/docker/walls.test.ts"],
-    onSecondEngine: true,
+    engineScript: "scripts/setup-engine-26.sh",
+  },
+  {
+    name: "the engine's contract and jobs on Podman 4.3",
+    vitest: ["--project", "podman", onceMore],
+    engineScript: "scripts/setup-podman.sh",
   },
   { name: "acceptance tests", vitest: ["--project", "acceptance", onceMore] },
   { name: "the quickstart from nothing", vitest: ["--project", "bare", onceMore], startsEngine: true },
@@ -70,10 +75,10 @@ async function runChecks(): Promise<void> {
   count("static checks", { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 });
 }
 
-async function runPart({ name, vitest, onSecondEngine = false, startsEngine = false }: Part): Promise<void> {
+async function runPart({ name, vitest, engineScript, startsEngine = false }: Part): Promise<void> {
   const began = performance.now();
   process.stdout.write(`\n── ${name}\n`);
-  if (onSecondEngine && !mayHaveSecondEngine()) {
+  if (engineScript !== undefined && !mayHaveSecondEngine()) {
     lines.push(`NOT RUN: ${name}: this machine has no Debian sources, or is not root's, to take a second engine from`);
     return;
   }
@@ -82,14 +87,14 @@ async function runPart({ name, vitest, onSecondEngine = false, startsEngine = fa
     return;
   }
   const report = join(reports, `${lines.length}.json`);
-  const env = onSecondEngine ? { COFFERDAM_TEST_ENGINE: await startSecondEngine() } : {};
   try {
+    const env = engineScript ? { COFFERDAM_TEST_ENGINE: await startEngine(engineScript) } : {};
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
     const code = await run(["vitest", "run", ...reporters, ...vitest], env);
     const seconds = Math.round((performance.now() - began) / 1000);
     count(`${name} (${seconds} s)`, await countsOf(name, report, code));
   } finally {
-    if (onSecondEngine) await run(["sh", "scripts/setup-engine-26.sh", "stop"], {});
+    if (engineScript !== undefined) await run(["sh", engineScript, "stop"], {});
   }
 }
 
@@ -173,8 +178,8 @@ function mayHaveSecondEngine(): boolean {
   return process.getuid?.() === 0 && existsSync("/etc/debian_version") && existsSync("/usr/bin/dpkg-deb");
 }
 
-async function startSecondEngine(): Promise<string> {
-  const { stdout } = await promisify(execFile)("sh", ["scripts/setup-engine-26.sh", "start"]);
+async function startEngine(script: string): Promise<string> {
+  const { stdout } = await promisify(execFile)("sh", [script, "start"]);
   return stdout.trim();
 }
 

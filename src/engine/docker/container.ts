@@ -26,12 +26,7 @@ export async function createContainer(client: Client, plan: ContainerPlan, signa
 }
 
 /** Its workspace comes first, with its owner. */
-async function createOnPodman(
-  client: Client,
-  plan: ContainerPlan,
-  body: object,
-  signal: AbortSignal,
-): Promise<string> {
+async function createOnPodman(client: Client, plan: ContainerPlan, body: object, signal: AbortSignal): Promise<string> {
   await createWorkspaceVolume(client, plan, signal);
   try {
     return await callCreate(client, plan, body, signal);

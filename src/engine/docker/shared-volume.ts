@@ -121,7 +121,9 @@ async function createFiller(options: FillOptions, mark: string): Promise<string>
       NetworkMode: "none",
       CapDrop: ["ALL"],
       LogConfig: { Type: "none" },
-      ...(dialect.createMakesVolumes ? { Mounts: [mount] } : { Binds: [bindOf(mount, volume.name, "copy")], Ulimits: helperUlimits }),
+      ...(dialect.createMakesVolumes
+        ? { Mounts: [mount] }
+        : { Binds: [bindOf(mount, volume.name, "copy")], Ulimits: helperUlimits }),
     },
   };
   const query = { name: lockName(volume) };

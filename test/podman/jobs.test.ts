@@ -30,7 +30,6 @@ beforeEach(async () => {
     CIRCLECI_RUNNER_API_AUTH_TOKEN: controlPlane.classToken,
     CIRCLECI_RUNNER_NAME: `podman-${randomUUID().slice(0, 8)}`,
     COFFERDAM_HEALTH_ADDRESS: "none",
-    COFFERDAM_MAX_TASKS: "4",
     COFFERDAM_CPUS: "8",
     DOCKER_HOST: `unix://${address.path}`,
   };

@@ -45,8 +45,11 @@ async function callCreate(client: Client, plan: ContainerPlan, body: object, sig
 }
 
 export async function attachContainer(client: Client, id: string, signal: AbortSignal): Promise<Attachment> {
-  const { transport } = await client.session(signal);
+  const { transport, dialect } = await client.session(signal);
   const what = `attach to container ${id}`;
+  // Podman makes one that has ended ready for another start.
+  if (dialect.kind === "podman" && (await inspectContainer(client, id, signal))?.phase === "ended")
+    throw new EngineError("failed", `${what}: it has ended`);
   const path = `/containers/${checkedName(id)}/attach`;
   const query = { stream: "1", stdin: "1", stdout: "1", stderr: "1" };
   return attachmentOf(await transport.hijack({ method: "POST", path, query, what, signal }), id);

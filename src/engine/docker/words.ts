@@ -57,6 +57,8 @@ const startPhrases: Phrase[] = [
 ];
 
 const anyPhrases: Phrase[] = [
+  // Podman, of two who make a volume at once, and where one makes what another removes.
+  { pattern: /volume already exists|creating volume directory .*no such file or directory/i, code: "conflict" },
   // Podman answers 500 for what goes while it looks.
   { pattern: /no such (container|volume|image)/i, code: "not-found" },
   nameTaken,

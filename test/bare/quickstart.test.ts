@@ -56,6 +56,10 @@ test("a second up changes nothing, and a control plane that is started again is 
   await quickstart.compose(...up);
   const after = lines(await quickstart.compose("ps", "--all", "--quiet")).toSorted();
   await quickstart.compose("restart", "control-plane");
+  await eventually(
+    async () => await quickstart.exec("control-plane", "cofferdam", "tasks"),
+    ({ code }) => code === 0,
+  );
   const followed = await quickstart.exec("control-plane", ...trigger);
 
   expect(after).toEqual(before);

@@ -1,4 +1,5 @@
 import { chmodSync, lstatSync, mkdirSync, realpathSync, rmdirSync, statSync, unlinkSync, utimesSync } from "node:fs";
+import { makeDirectory } from "../workspace/make-directory.ts";
 import { ArchiveError } from "./header.ts";
 
 interface MadeDirectory {
@@ -19,7 +20,7 @@ export class Root {
   readonly #directories: MadeDirectory[] = [];
 
   constructor(root: string) {
-    mkdirSync(root, { recursive: true });
+    makeDirectory(root);
     this.#real = realpathSync(root, "latin1");
   }
 

@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import type { StepOutcome } from "../../protocol/records.ts";
 import type { AttachWorkspaceStep } from "../../protocol/task.ts";
 import { unpackArchive } from "../archive/archive.ts";
+import { makeDirectory } from "../workspace/make-directory.ts";
 import { resolvePath } from "../workspace/places.ts";
 import { type StepContext, succeeded } from "./context.ts";
 import { explained, totalsText } from "./words.ts";
@@ -10,7 +10,7 @@ import { explained, totalsText } from "./words.ts";
 export async function attachWorkspace(step: AttachWorkspaceStep, context: StepContext): Promise<StepOutcome> {
   const { channel, output, signal, places } = context;
   const root = resolvePath(step.at, places.home, places.workingDirectory);
-  mkdirSync(root, { recursive: true });
+  makeDirectory(root);
   const layers = await channel.ask(
     { op: "list-workspace" },
     { signal, receive: async (result) => result.layers ?? [] },

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StepOutcome } from "../../protocol/records.ts";
 import type { CheckoutStep } from "../../protocol/task.ts";
 import { unpackArchive } from "../archive/archive.ts";
+import { makeDirectory } from "../workspace/make-directory.ts";
 import { resolvePath } from "../workspace/places.ts";
 import { type StepContext, StepFailure, succeeded } from "./context.ts";
 import { explained, totalsText } from "./words.ts";
@@ -30,7 +31,7 @@ function sayTo(context: StepContext): (name: string, reason: string) => void {
 }
 
 function checkTarget(path: string): void {
-  mkdirSync(path, { recursive: true });
+  makeDirectory(path);
   if (readdirSync(path).length === 0 || existsSync(join(path, ".git"))) return;
   throw new StepFailure(
     `The directory ${path}, which is to be checked out to, is not empty and not a git repository. ` +

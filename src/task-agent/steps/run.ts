@@ -1,8 +1,9 @@
-import { mkdirSync, statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StepOutcome } from "../../protocol/records.ts";
 import type { RunStep } from "../../protocol/task.ts";
 import { type RunningProcess, SpawnError, startProcess } from "../process/process.ts";
+import { makeDirectory } from "../workspace/make-directory.ts";
 import { resolvePath } from "../workspace/places.ts";
 import { Interrupt, type StepContext, StepFailure, succeeded } from "./context.ts";
 import { shellFor } from "./shell.ts";
@@ -74,8 +75,7 @@ function workingDirectory(step: RunStep, context: StepContext): string {
   const { home, workingDirectory: jobs } = context.places;
   const directory = step.workingDirectory === undefined ? jobs : resolvePath(step.workingDirectory, home, jobs);
   try {
-    if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
-      mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     return directory;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;

@@ -1,14 +1,16 @@
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { createDockerEngine } from "../src/engine/docker/index.ts";
 import { compileRows } from "../test/bench/compile-rows.ts";
 import { gridRow, leaksRow, restRow } from "../test/bench/fleet-rows.ts";
 import type { Row } from "../test/bench/measure.ts";
 import { pipedOutputRow, startRows, storedOutputRow, throughputRow } from "../test/bench/rows.ts";
 import { addressUnderTest } from "../test/docker/engine-under-test.ts";
+import { wordsOr } from "./words.ts";
 
 /** `npm run bench`: every figure as a ratio to a floor that was taken in the same run, on the same engine. */
-const { values } = parseArgs({
+const usage =
+  "usage: npm run bench -- [--rounds N] [--only PART,PART…] [--json FILE]; parts: start, throughput, piped, compile, stored, rest, grid, leaks";
+const { values } = wordsOr(usage, {
   options: { json: { type: "string" }, rounds: { type: "string", default: "15" }, only: { type: "string" } },
 });
 const rounds = Number(values.rounds);
@@ -26,7 +28,7 @@ const parts: Record<string, () => Promise<Row[]>> = {
 const wanted = values.only?.split(",") ?? Object.keys(parts);
 const unknown = wanted.filter((name) => !(name in parts));
 if (unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
-  process.stderr.write(`usage: npm run bench -- [--rounds N] [--only ${Object.keys(parts).join(",")}] [--json FILE]\n`);
+  process.stderr.write(`${unknown.map((name) => `there is no part ${name}\n`).join("")}${usage}\n`);
   process.exit(2);
 }
 

@@ -1,13 +1,17 @@
 #!/bin/sh
-# The engine that the fault tests kill: the machine's own version of Docker, in a private folder and a private network
-# namespace, without a way out.
-#   sh scripts/setup-fault-engine.sh start|stop|remove
-#   sh scripts/setup-fault-engine.sh containerd|dockerd [FLAGS…]      starts that one again, after it was killed
+# The engines that the fault tests do harm to: the machine's own version of Docker, each in a private folder and a private network
+# namespace, without a way out. NAME tells them apart.
+#   sh scripts/setup-fault-engine.sh NAME start|stop|remove
+#   sh scripts/setup-fault-engine.sh NAME containerd|dockerd [FLAGS…]      starts that one again, after it was killed
 # start prints the engine's address on stdout; the pids are in dockerd.pid and containerd.pid beside its socket.
 set -eu
 cd "$(dirname "$0")/.."
-engine_name=cofferdam-engine-faults
-home=${COFFERDAM_ENGINE_FAULTS:-/var/lib/cofferdam-engine-faults}
+usage="Use: sh scripts/setup-fault-engine.sh NAME start|containerd|dockerd|stop|remove"
+name=${1:-}
+word=${2:-}
+[ $# -lt 2 ] || shift 2
+engine_name=cofferdam-faults-$name
+home=/var/lib/$engine_name
 engine_path=
 for part in say private-engine; do
   . "scripts/lib-$part.sh"
@@ -27,13 +31,12 @@ start() {
   load_images
 }
 
-word=${1:-}
-[ $# -eq 0 ] || shift
+case "$name" in "" | *[!a-z]*) die "$usage" ;; esac
 case "$word" in
   start) start && echo "unix://$socket" ;;
   containerd) start_containerd ;;
   dockerd) start_dockerd "$@" ;;
   stop) stop_engine ;;
   remove) stop_engine && rm -rf "$home" ;;
-  *) die "Use: sh scripts/setup-fault-engine.sh start|containerd|dockerd|stop|remove" ;;
+  *) die "$usage" ;;
 esac

@@ -1,5 +1,5 @@
 #!/bin/sh
-# npm run test:faults: sets up what is missing, then does every harm that the suite knows. Needs root: it kills an engine of its own.
+# npm run test:faults: sets up what is missing, then does every harm that the suite knows. Needs root: it kills engines of its own.
 set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh --for test

@@ -1,15 +1,15 @@
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { startFaultEngine } from "../test/faults/engine.ts";
 import { faults } from "../test/faults/faults.ts";
 import { type Result, runRound } from "../test/faults/run.ts";
+import { wordsOr } from "./words.ts";
 
 /**
- * `npm run test:faults`: real processes on an engine of their own, and everything that may happen to them. Prints a line for each
+ * `npm run test:faults`: real processes on two engines of their own, and everything that may happen to them. Prints a line for each
  * fault; exits with 1 when one came out wrong. The same seed rolls the same dice.
  */
 const usage = "usage: npm run test:faults -- [--repeat N] [--only ID,ID…] [--seed S] [--json FILE] [--list]";
-const { values } = parseArgs({
+const { values } = wordsOr(usage, {
   options: {
     repeat: { type: "string", default: "1" },
     only: { type: "string", multiple: true },
@@ -32,16 +32,17 @@ if (values.list) {
 }
 
 const results: Result[] = [];
-const { engine, stop } = await startFaultEngine();
+const [shared, killed] = await Promise.all([startFaultEngine("shared"), startFaultEngine("killed")]);
 try {
-  const { Version } = await engine.docker.version();
+  const engines = { shared: shared.engine, killed: killed.engine };
+  const { Version } = await engines.shared.docker.version();
   process.stdout.write(`engine ${Version}, ${chosen.length} faults, ${rounds} rounds, seed ${values.seed}\n`);
   for (let round = 1; round <= rounds; round++) {
     const logs = "dist/logs/faults";
-    await runRound({ faults: chosen, engine, seed: values.seed, round, logs, onResult: tell });
+    await runRound({ faults: chosen, engines, seed: values.seed, round, logs, onResult: tell });
   }
 } finally {
-  await stop();
+  await Promise.all([shared.stop(), killed.stop()]);
 }
 const failed = results.filter(({ ok }) => !ok).length;
 process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`);

@@ -11,13 +11,19 @@ const script = "scripts/setup-fault-engine.sh";
 /** A call that makes the container of a task. */
 export const createOfTask = /\/containers\/create\?name=cofferdam-[0-9a-f]{8}-[0-9a-f-]{27}-/;
 
-/** The private engine that faults are done to. */
+/** `shared`: of faults side by side, which leave it alone. `killed`: of those that are done to the engine itself, one by one. */
+export type EngineName = "shared" | "killed";
+
+/** A private engine that faults are done on. */
 export class FaultEngine {
   readonly socketPath: string;
   /** Not through src/engine: a check must not share the faults of what it checks. */
   readonly docker: Docker;
+  readonly #name: EngineName | undefined;
 
-  constructor(socketPath: string) {
+  /** Without a name its daemons cannot be started again. */
+  constructor(socketPath: string, name?: EngineName) {
+    this.#name = name;
     this.socketPath = socketPath;
     this.docker = new Docker({ socketPath });
   }
@@ -30,7 +36,8 @@ export class FaultEngine {
   }
 
   async startDaemon(name: "dockerd" | "containerd", flags: string[] = []): Promise<void> {
-    await run("sh", [script, name, ...flags]);
+    if (this.#name === undefined) throw new Error(`nobody knows how to start ${name} of ${this.socketPath} again`);
+    await run("sh", [script, this.#name, name, ...flags]);
   }
 
   async pid(name: "dockerd" | "containerd"): Promise<number> {
@@ -92,22 +99,22 @@ async function isAlive(pid: number): Promise<boolean> {
 }
 
 /** Starts it, and keeps others from it until it is stopped. Throws when another run has it. */
-export async function startFaultEngine(): Promise<{ engine: FaultEngine; stop: () => Promise<void> }> {
+export async function startFaultEngine(name: EngineName): Promise<{ engine: FaultEngine; stop: () => Promise<void> }> {
   // The kernel forgets an abstract socket with its process, however that ends.
   const lock = createServer();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   lock.once("error", () =>
-    reject(new Error("another run of the fault tests has the private engine: wait for its end, or stop it")),
+    reject(new Error("another run of the fault tests has its private engines: wait for its end, or stop it")),
   );
-  lock.listen("\0cofferdam-engine-faults", resolve);
+  lock.listen(`\0cofferdam-faults-${name}`, resolve);
   await promise;
   lock.unref();
-  const { stdout } = await run("sh", [script, "start"]);
-  const engine = new FaultEngine(stdout.trim().replace(/^unix:\/\//, ""));
+  const { stdout } = await run("sh", [script, name, "start"]);
+  const engine = new FaultEngine(stdout.trim().replace(/^unix:\/\//, ""), name);
   return {
     engine,
     stop: async () => {
-      await run("sh", [script, "stop"]);
+      await run("sh", [script, name, "stop"]);
       lock.close();
     },
   };

@@ -5,7 +5,7 @@ export interface Fault {
   id: string;
   /** What is done, and what has to come of it, in one line. */
   what: string;
-  /** It does harm to the engine itself: nothing else runs on it meanwhile. */
+  /** It does harm to the engine itself: on one of its own, where nothing else runs meanwhile. */
   alone?: boolean;
   /** Throws what is wrong; returns evidence, in words. */
   run(world: World): Promise<string>;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FaultEngine } from "./engine.ts";
+import type { EngineName, FaultEngine } from "./engine.ts";
 import type { Fault } from "./fault.ts";
 import { World } from "./world.ts";
 
@@ -16,7 +16,7 @@ export interface Result {
 
 export interface RunOptions {
   faults: readonly Fault[];
-  engine: FaultEngine;
+  engines: Record<EngineName, FaultEngine>;
   /** Everything that is left to chance follows from it. */
   seed: string;
   round: number;
@@ -30,18 +30,19 @@ const atOnce = 4;
 /** Far more than any takes, for machines that are busy with other things. */
 const withinMs = 300_000;
 
-/** One round of faults: those that leave the engine alone side by side, then the others one by one. */
+/** One round of faults: those that leave the engine alone side by side; beside them, on another engine, the others one by one. */
 export async function runRound(options: RunOptions): Promise<void> {
   const together = options.faults.filter(({ alone }) => !alone);
-  const lanes = Array.from({ length: atOnce }, async () => {
-    for (let fault = together.shift(); fault; fault = together.shift()) await runOne(fault, options);
+  const oneByOne = options.faults.filter(({ alone }) => alone);
+  const lanes = [...Array.from({ length: atOnce }, () => together), oneByOne].map(async (faults) => {
+    for (let fault = faults.shift(); fault; fault = faults.shift()) await runOne(fault, options);
   });
   await Promise.all(lanes);
-  for (const fault of options.faults.filter(({ alone }) => alone)) await runOne(fault, options);
 }
 
 async function runOne(fault: Fault, options: RunOptions): Promise<void> {
-  const { engine, seed, round, logs, onResult } = options;
+  const { engines, seed, round, logs, onResult } = options;
+  const engine = engines[fault.alone ? "killed" : "shared"];
   const began = performance.now();
   const random = dice(`${seed} ${round} ${fault.id}`);
   await using world = new World({ engine, id: fault.id, random });

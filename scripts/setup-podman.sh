@@ -72,9 +72,10 @@ CONF
 start_podman() {
   stop_process "$run/podman.pid"
   rm -f "$socket"
+  # In its own folder: conmon says of memory that ran out by a file where the service was started.
   # shellcheck disable=SC2046 # a list of words
-  setsid nsenter --net="/run/netns/$engine_name" env $(podman_environment) "$engine_path/podman" --tmpdir "$run/libpod" \
-    system service --time 0 "unix://$socket" >>"$home/podman.log" 2>&1 </dev/null &
+  (cd "$run" && exec setsid nsenter --net="/run/netns/$engine_name" env $(podman_environment) "$engine_path/podman" --tmpdir "$run/libpod" \
+    system service --time 0 "unix://$socket") >>"$home/podman.log" 2>&1 </dev/null &
   echo $! >"$run/podman.pid"
   wait_for answers || die "Podman did not start. See $home/podman.log."
 }

@@ -214,6 +214,10 @@ export async function runHelper(
   helpers.add(name);
   try {
     return await engine.runHelper({ name, labels, image, ...plan }, new AbortController().signal);
+  } catch (error) {
+    // The engine's side goes on removing it, and may fail at that, too: whoever ends looks once more.
+    ground.leftovers.add(name);
+    throw error;
   } finally {
     helpers.delete(name);
   }

@@ -3,6 +3,8 @@ import { readArguments } from "./process/arguments.ts";
 declare const COFFERDAM_VERSION: string;
 const version = typeof COFFERDAM_VERSION === "string" ? COFFERDAM_VERSION : "0.1.0";
 const badUsage = 2;
+/** For what is being written. Nothing else that is still open then, such as a call that broke off, may hold the process. */
+const lingerMs = 2_000;
 
 /** The launch agent's process. Each command loads what it needs: a health check is small. */
 async function main(): Promise<number> {
@@ -37,3 +39,4 @@ async function main(): Promise<number> {
 }
 
 process.exitCode = await main();
+setTimeout(() => process.exit(), lingerMs).unref();

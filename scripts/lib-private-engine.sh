@@ -95,7 +95,8 @@ stop_engine() {
   fi
   stop_process "$run/dockerd.pid"
   stop_process "$run/containerd.pid"
-  awk -v run="$run/" 'index($2, run) == 1 { print $2 }' /proc/mounts | while read -r mounted; do
+  # A daemon that was killed leaves mounts in both.
+  awk -v run="$run/" -v home="$home/" 'index($2, run) == 1 || index($2, home) == 1 { print $2 }' /proc/mounts | while read -r mounted; do
     umount -l "$mounted"
   done
   if [ -e "/run/netns/$engine_name" ]; then ip netns del "$engine_name"; fi

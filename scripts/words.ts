@@ -10,6 +10,6 @@ export function wordsOr<T extends ParseArgsConfig>(usage: string, config: T): Re
     return parseArgs(config);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}\n`);
-    process.exit(2);
+    return process.exit(2);
   }
 }

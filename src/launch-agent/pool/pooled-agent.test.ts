@@ -173,6 +173,7 @@ test("replaces what died, and leaves nothing of it", async () => {
   await until(async () => (await waiting()).some((id) => id !== first));
   // Its successor may be there while it is still being removed.
   await until(async () => !(await ownedBy(engine)).includes(first));
+  expect(await waiting()).not.toContain(first);
 });
 
 test("gives way to tasks that need the memory", async () => {

@@ -26,7 +26,7 @@ export interface RunOptions {
 }
 
 /** Most of each is waiting. */
-const atOnce = 4;
+const atOnce = 6;
 /** Far more than any takes, for machines that are busy with other things. */
 const withinMs = 300_000;
 

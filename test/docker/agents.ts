@@ -22,6 +22,13 @@ export function inImages(...images: (Partial<ImageSpec> & { image: string })[]):
   return { executor: "docker", images: images.map((spec) => ({ environment: {}, ...spec })) };
 }
 
+/** Of one step, small enough for any machine; in the task agent's image and without a network when nothing else is said. */
+export function anEngineTask(command: string, container: Partial<Task["container"]> = {}): Task {
+  const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
+  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
+  return aTask({ id: randomUUID(), container: { limits, network: noNetwork, ...container }, work });
+}
+
 /** Runs a script in a container behind its agent's back, to its end. */
 export async function execIn(container: string, script: string): Promise<void> {
   const exec = await (await dockerode()).getContainer(container).exec({ Cmd: ["sh", "-c", script] });
@@ -59,12 +66,8 @@ export class EngineStage extends AgentStage {
     });
   }
 
-  /** A task of one step, in the task agent's image and without a network when nothing else is said. */
   enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-    const limits = { ...aTask().container.limits, memoryBytes: 256 * mebibyte };
-    const work = { steps: [aRunStep(command)], killGraceMs: 500 };
-    const id = randomUUID();
-    return this.controlPlane.enqueue(aTask({ id, container: { limits, network: noNetwork, ...container }, work }));
+    return this.controlPlane.enqueue(anEngineTask(command, container));
   }
 
   /** Ids of the agents' containers of this role that run. */

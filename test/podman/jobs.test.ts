@@ -3,10 +3,10 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Engine } from "../../src/engine/engine.ts";
 import type { Network, Task } from "../../src/protocol/task.ts";
+import { anEngineTask } from "../docker/agents.ts";
 import { addressUnderTest, engineUnderTest } from "../docker/engine-under-test.ts";
 import { assertNoLeaks, type Snapshot, takeSnapshot } from "../docker/leak-check.ts";
 import { FakeControlPlane, type FakeTask } from "../fakes/fake-control-plane.ts";
-import { aRunStep, aTask, noNetwork } from "../fakes/tasks.ts";
 import { Child } from "../faults/child.ts";
 
 const main = fileURLToPath(new URL("../../src/launch-agent/main.ts", import.meta.url));
@@ -52,16 +52,7 @@ function startAgent(more: Record<string, string> = {}): Child {
 }
 
 function enqueue(command: string, container: Partial<Task["container"]> = {}): FakeTask {
-  const limits = { ...aTask().container.limits, memoryBytes: 256 * 1024 ** 2 };
-  const work = { steps: [aRunStep(command)], killGraceMs: 500 };
-  const id = randomUUID();
-  return controlPlane.enqueue(aTask({ id, container: { limits, network: noNetwork, ...container }, work }));
-}
-
-async function ended(task: FakeTask) {
-  const end = () => task.records.find(({ record }) => record.type === "task-ended")?.record;
-  await controlPlane.until(() => end() !== undefined);
-  return end();
+  return controlPlane.enqueue(anEngineTask(command, container));
 }
 
 function said(task: FakeTask): string {
@@ -84,13 +75,13 @@ test("jobs run behind all their walls, in images of their own, from sandboxes, a
   await controlPlane.until(() => said(endless) !== "" && endless.heartbeats > 0);
   controlPlane.cancel(endless, "by alice");
 
-  await expect(ended(walls)).resolves.toMatchObject({ status: "success" });
+  await expect(controlPlane.ended(walls)).resolves.toMatchObject({ status: "success" });
   expect(said(walls)).toMatch(/^1024\nCapBnd:\t00000000200405fb\nSeccomp:\t2\nlo\n$/);
-  await expect(ended(strict)).resolves.toMatchObject({ status: "success" });
+  await expect(controlPlane.ended(strict)).resolves.toMatchObject({ status: "success" });
   expect(said(strict)).toMatch(/^65534\n[^]*closed\nopen\n$/);
-  await expect(ended(out)).resolves.toMatchObject({ status: "success" });
+  await expect(controlPlane.ended(out)).resolves.toMatchObject({ status: "success" });
   expect(said(out)).toMatch(/^eth0\nlo\n[^]*refused\n$/);
-  await expect(ended(endless)).resolves.toMatchObject({ status: "canceled" });
+  await expect(controlPlane.ended(endless)).resolves.toMatchObject({ status: "canceled" });
 });
 
 test("a task does not survive its agent, and the next one of that name says so and leaves nothing", async () => {
@@ -101,6 +92,6 @@ test("a task does not survive its agent, and the next one of that name says so a
   await first.kill();
   startAgent();
 
-  await expect(ended(task)).resolves.toMatchObject({ status: "infrastructure_fail" });
+  await expect(controlPlane.ended(task)).resolves.toMatchObject({ status: "infrastructure_fail" });
   await expect.poll(async () => await engine.inspect(`cofferdam-${task.task.id}-1-0`, never)).toBeUndefined();
 });

@@ -1,16 +1,32 @@
 import type { StepOutcome } from "../../src/protocol/records.ts";
 import type { JobStatus, WatchEvent, WorkflowStatus } from "../../src/protocol/watch.ts";
 
-interface JobStory {
-  name: string;
-  status: JobStatus;
-  messages: string[];
-  output: string;
+class JobStory {
+  readonly name: string;
+  status: JobStatus = "blocked";
+  readonly messages: string[] = [];
   /** Steps of the first task's last attempt, in order. */
-  steps: Map<number, { name: string; outcome: string }>;
-  attempts: number;
-  artifacts: string[];
-  tests: { total: number; failed: number };
+  readonly steps = new Map<number, { name: string; outcome: string }>();
+  attempts = 0;
+  readonly artifacts: string[] = [];
+  readonly tests = { total: 0, failed: 0 };
+  readonly #written = new Map<string, Buffer[]>();
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Each step's output in one piece, because the agent's own step goes on while the task's first one writes already. */
+  get output(): string {
+    return [...this.#written.values()].map((parts) => Buffer.concat(parts).toString("utf8")).join("");
+  }
+
+  write({ taskId, step, data }: Extract<WatchEvent, { type: "output" }>): void {
+    const key = `${taskId}:${step}`;
+    const parts = this.#written.get(key) ?? [];
+    parts.push(Buffer.from(data, "base64"));
+    this.#written.set(key, parts);
+  }
 }
 
 type JobEvent = Exclude<WatchEvent, { type: "pipeline" | "workflows-added" | "workflow" | "pipeline-ended" }>;
@@ -53,8 +69,7 @@ export class Story {
         if (this.#isFirst(event)) job.steps.set(event.step, { name: event.name, outcome: "running" });
         return;
       case "output":
-        job.output += Buffer.from(event.data, "base64").toString("utf8");
-        return;
+        return job.write(event);
       case "step-ended":
         if (this.#isFirst(event)) job.steps.set(event.step, endedStep(job, event));
         return;
@@ -80,18 +95,7 @@ export class Story {
   #begin(workflows: Extract<WatchEvent, { type: "pipeline" }>["workflows"]): void {
     for (const workflow of workflows) {
       this.workflows.set(workflow.id, { name: workflow.name, status: "running" });
-      for (const { id, name } of workflow.jobs) {
-        this.jobs.set(id, {
-          name,
-          status: "blocked",
-          messages: [],
-          output: "",
-          steps: new Map(),
-          attempts: 0,
-          artifacts: [],
-          tests: { total: 0, failed: 0 },
-        });
-      }
+      for (const { id, name } of workflow.jobs) this.jobs.set(id, new JobStory(name));
     }
   }
 

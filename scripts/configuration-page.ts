@@ -4,9 +4,9 @@ import { z } from "zod";
 import { runCli } from "../src/cli/program.ts";
 import { Options as ControlPlaneOptions } from "../src/control-plane/options.ts";
 import { Options as LaunchAgentOptions } from "../src/launch-agent/options.ts";
+import { configPlaces } from "../src/launch-agent/settings/config-file.ts";
 import { exitCode, exitMeanings } from "../src/launch-agent/settings/exit-codes.ts";
 import { foreign, type Name, synonyms, yamlKeys } from "../src/launch-agent/settings/keys.ts";
-import { configPlaces } from "../src/launch-agent/settings/settings.ts";
 import { Limits } from "../src/protocol/task.ts";
 
 /** docs/configuration.md: every setting of every process, from the schemas that read them, and the help of every command. */
@@ -38,6 +38,7 @@ export async function configurationPage(): Promise<string> {
     "token create",
     "token list",
     "token delete",
+    "doctor",
   ];
   const helps = await Promise.all(["", ...commands].map(help));
   return [
@@ -52,9 +53,25 @@ export async function configurationPage(): Promise<string> {
     "What a task may use. They come with the class, never from a job's config.\n",
     table(Limits),
     "## Command line\n",
+    commandLineEnvironment,
     ...helps,
   ].join("\n");
 }
+
+/** No schema reads these: each is looked at where it is needed. */
+const commandLineEnvironment = `| name | meaning |
+|---|---|
+| \`CIRCLE_HOST\` | the control plane, where \`--host\` does not name it |
+| \`CIRCLE_TOKEN\`, \`CIRCLECI_CLI_TOKEN\`, \`CIRCLE_CLI_TOKEN\` | a user token of it, where neither \`--token\` nor \`--token-file\` gives one; the first that is set |
+| \`COFFERDAM_ORB_REGISTRY\` | where orbs are looked up, as \`--orb-registry\` ([orbs.md](orbs.md)) |
+| \`DOCKER_HOST\`, \`DOCKER_TLS_VERIFY\`, \`DOCKER_CERT_PATH\` | the engine of \`exec\` and \`doctor\`, as Docker's own command has them; else the first socket of Docker or Podman that answers |
+| \`COFFERDAM_TASK_AGENT_IMAGE\` | the image that brings the task agent, for \`exec\` and \`doctor\`; \`cofferdam/task-agent:dev\` |
+| \`COFFERDAM_LOG_LEVEL\` | \`exec\`: what its control plane logs to stderr; \`silent\` |
+| \`NODE_EXTRA_CA_CERTS\` | PEM file of a certificate authority of your own |
+| \`NO_COLOR\`, \`FORCE_COLOR\` | no colours; colours, also where the output is no terminal |
+| \`XDG_DATA_HOME\`, \`XDG_RUNTIME_DIR\`, \`XDG_CACHE_HOME\` | what \`exec\` keeps between runs, its sockets, and fetched orbs are below them |
+| \`COFFERDAM_DEBUG\` | set: an unexpected error shows where it came from |
+`;
 
 function launchAgent(): string[] {
   const places = configPlaces.map((place) => `\`${place}\``).join(", ");

@@ -15,7 +15,7 @@ export const Options = z.object({
     .min(1)
     .default("/var/lib/cofferdam")
     .describe("holds the database and the blobs"),
-  COFFERDAM_HOST: z.string().default("127.0.0.1").describe("address to serve HTTP on"),
+  COFFERDAM_HOST: z.string().default("127.0.0.1").describe("address to serve HTTP on; the image sets 0.0.0.0"),
   COFFERDAM_PORT: z.coerce
     .number()
     .int()

@@ -38,7 +38,9 @@ export const StoreSettings = z.object({
   COFFERDAM_S3_ACCESS_KEY_ID: z
     .string()
     .optional()
-    .describe("key for the bucket; what the environment, the container or the machine has, as Amazon's tools find it"),
+    .describe(
+      "key for the bucket, or _FILE; what the environment, the container or the machine has, as Amazon's tools find it",
+    ),
   COFFERDAM_S3_SECRET_ACCESS_KEY: z.string().optional().describe("secret of the key, or _FILE"),
   COFFERDAM_S3_FORCE_PATH_STYLE: z
     .enum(["true", "false"])

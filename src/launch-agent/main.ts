@@ -21,8 +21,11 @@ async function main(): Promise<number> {
       stdout.write((await import("./settings/help.ts")).helpText());
       return 0;
     case "health": {
-      const { askHealth } = await import("./health/ask.ts");
-      const { ok, said } = await askHealth(env["COFFERDAM_HEALTH_ADDRESS"] || ":7623", command.what);
+      const [{ askHealth }, { healthAddress }] = await Promise.all([
+        import("./health/ask.ts"),
+        import("./settings/health-address.ts"),
+      ]);
+      const { ok, said } = await askHealth(await healthAddress(env, command), command.what);
       (ok ? stdout : stderr).write(said);
       return ok ? 0 : 1;
     }

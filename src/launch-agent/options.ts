@@ -60,7 +60,7 @@ export const Options = z.object({
     .regex(/^[A-Za-z0-9 .()_-]{1,200}$/, "must contain only letters, numbers, .()_-, and spaces")
     .optional()
     .describe(
-      "name of this agent, unique among those of its classes; made of the host's and the container's by default",
+      "name of this agent, unique among those of its classes; by default made of the host's and the container's id, so that a container that is made anew has a new one",
     ),
   CIRCLECI_RUNNER_MODE: z
     .enum(["continuous", "single-task"])

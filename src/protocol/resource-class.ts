@@ -3,6 +3,9 @@ import { Isolation, Limits, Network, PullPolicy } from "./task.ts";
 
 const gibibyte = 1024 ** 3;
 
+/** NAMESPACE/NAME, of the characters that CircleCI allows. */
+export const className = /^[a-z0-9_-]{1,100}\/[A-Za-z0-9:_+-]{1,100}$/;
+
 /** What is not said suits most jobs. */
 const SomeLimits = Limits.extend({
   memoryBytes: Limits.shape.memoryBytes.default(4 * gibibyte),

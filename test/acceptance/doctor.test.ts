@@ -34,6 +34,14 @@ test("finds the engine under test fit, after a container as tasks have them has 
   expect({ code, fit: report.fit }).toEqual({ code: 0, fit: true });
 });
 
+test("tries the image that tasks would have, and says where it is not on the host", async () => {
+  const { code, report } = await examine([], { COFFERDAM_TASK_AGENT_IMAGE: "registry.example/none:1" });
+
+  const trial = report.findings.find(({ id }) => id === "trial");
+  expect(trial).toMatchObject({ level: "warning", what: expect.stringContaining("registry.example/none:1") as string });
+  expect(code).toBe(0);
+});
+
 test("says of an engine with known holes, without seccomp, that it is not fit", async () => {
   const version = {
     Version: "25.0.2",

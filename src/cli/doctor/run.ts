@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readHostFacts } from "../../engine/docker/index.ts";
 import { assessHost, type Finding } from "../../engine/fitness/assess.ts";
-import { findEngine } from "../exec/find-engine.ts";
+import { findEngine, taskAgentImageOf } from "../exec/find-engine.ts";
 import { sane, styler } from "../exec/render/text.ts";
 import { type ExitCode, exitCode, type Io } from "../io.ts";
 import { assessControlPlane } from "./control-plane.ts";
@@ -22,7 +22,7 @@ export async function runDoctor(options: DoctorOptions, io: Io): Promise<ExitCod
   const findings = [
     ...assessHost(facts, askedAtMs),
     await assessDisk(facts, address),
-    ...(await assessTrial(engine, { name, labels: trialLabel, signal })),
+    ...(await assessTrial(engine, { name, image: taskAgentImageOf(io.env), labels: trialLabel, signal })),
     ...(host ? await assessControlPlane(host, signal) : []),
   ];
   const isFit = findings.every(({ level }) => level !== "bad");

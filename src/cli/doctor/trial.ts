@@ -1,14 +1,12 @@
 import type { ContainerPlan, Engine } from "../../engine/engine.ts";
 import type { Finding } from "../../engine/fitness/assess.ts";
 
-/** As `exec` and the launch agent have it where nothing else is said. */
-const image = "cofferdam/task-agent:dev";
 const mebibyte = 1024 ** 2;
 
 /** Whether the engine takes a container as tasks have them: limited, without capabilities, with our seccomp profile, read-only. */
 export async function assessTrial(
   engine: Engine,
-  { name, labels, signal }: { name: string; labels: Record<string, string>; signal: AbortSignal },
+  { name, image, labels, signal }: { name: string; image: string; labels: Record<string, string>; signal: AbortSignal },
 ): Promise<Finding[]> {
   if (!(await engine.image(image, signal)))
     return [
@@ -16,7 +14,7 @@ export async function assessTrial(
         id: "trial",
         level: "warning",
         what: `the image ${image} is not here: no container was tried`,
-        next: "The launch agent pulls it at its first start; in a checkout `npm start` builds it.",
+        next: "In a checkout `npm start` builds it; COFFERDAM_TASK_AGENT_IMAGE names another one, which the launch agent pulls at its first start.",
       },
     ];
   const plan: ContainerPlan = {

@@ -69,3 +69,8 @@ async function readTls(env: Io["env"]): Promise<{ ca?: string; cert?: string; ke
   const [ca, cert, key] = await Promise.all([read("ca.pem"), read("cert.pem"), read("key.pem")]);
   return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }
+
+/** The image that brings the task agent, and in which `machine: true` runs. */
+export function taskAgentImageOf(env: Io["env"]): string {
+  return env["COFFERDAM_TASK_AGENT_IMAGE"] || "cofferdam/task-agent:dev";
+}

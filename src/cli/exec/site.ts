@@ -11,7 +11,7 @@ import type { PoolOptions } from "../../launch-agent/pool/pool.ts";
 import type { SandboxOptions } from "../../launch-agent/sandbox/options.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { CommandError, exitCode, type Io } from "../io.ts";
-import { findEngine } from "./find-engine.ts";
+import { findEngine, taskAgentImageOf } from "./find-engine.ts";
 import { makeRuntimeDirectory, runtimeDirectoryOf } from "./runtime-directory.ts";
 
 /**
@@ -31,9 +31,6 @@ export interface Site extends AsyncDisposable {
   /** What it was laid with. */
   agent: GroundOptions;
 }
-
-/** The image that brings the task agent, and in which `machine: true` runs. */
-const taskAgentImage = "cofferdam/task-agent:dev";
 
 export interface SiteOptions {
   env: Io["env"];
@@ -62,7 +59,7 @@ export async function openSite({ env, signal, pool, sandboxes }: SiteOptions): P
     name,
     hostname: hostname(),
     version: "exec",
-    taskAgentImage: env["COFFERDAM_TASK_AGENT_IMAGE"] ?? taskAgentImage,
+    taskAgentImage: taskAgentImageOf(env),
     clock: systemClock,
     newId: randomUUID,
     log: silent,

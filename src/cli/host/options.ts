@@ -15,7 +15,10 @@ export interface HostOptions {
 export function addHostOptions(command: Command): Command {
   return command
     .option("--host <URL>", "the control plane (CIRCLE_HOST)")
-    .option("--token <TOKEN>", "a user token of it; better given as CIRCLE_TOKEN, which no process list shows")
+    .option(
+      "--token <TOKEN>",
+      "a user token of it; better given as CIRCLE_TOKEN (or CIRCLECI_CLI_TOKEN), which no process list shows",
+    )
     .option("--token-file <FILE>", "a file that holds it");
 }
 
@@ -62,5 +65,5 @@ export function checkedUrl(url: string, what: string): string {
 export function tokenFor({ env }: Io, url: string, first: string): string | undefined {
   const host = env["CIRCLE_HOST"] || first;
   if (!URL.canParse(host) || new URL(host).origin !== new URL(url).origin) return undefined;
-  return env["CIRCLECI_CLI_TOKEN"] ?? env["CIRCLE_TOKEN"] ?? env["CIRCLE_CLI_TOKEN"];
+  return env["CIRCLE_TOKEN"] || env["CIRCLECI_CLI_TOKEN"] || env["CIRCLE_CLI_TOKEN"];
 }

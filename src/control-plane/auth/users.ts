@@ -19,7 +19,7 @@ export async function authenticateUser(db: Db, headers: IncomingHttpHeaders): Pr
   return user.name;
 }
 
-const where = "the administrator's is in the file admin-token of its data directory";
+const where = "the administrator's is in COFFERDAM_ADMIN_TOKEN_FILE, or the file admin-token of its data directory";
 
 function tokenOf(headers: IncomingHttpHeaders): string | undefined {
   const header = headers["circle-token"] ?? headers.authorization;

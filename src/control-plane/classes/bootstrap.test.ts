@@ -16,7 +16,7 @@ async function temporary() {
   return {
     tokenDirectory,
     store,
-    run: () => bootstrap(context, { classes: ["local/default", "local/Big.one"], tokenDirectory }),
+    run: () => bootstrap(context, { classes: ["local/default", "local/Big:one"], tokenDirectory }),
     token: async () => (await readFile(join(tokenDirectory, "local.default"), "utf8")).trim(),
     tokens: async () => (await store.db.selectFrom("class_token").selectAll().execute()).length,
     [Symbol.asyncDispose]: async () => {
@@ -33,7 +33,7 @@ test("classes and a token file for each are made once", async () => {
   const first = await here.token();
   await here.run();
 
-  expect((await readdir(here.tokenDirectory)).toSorted()).toEqual(["local.Big.one", "local.default"]);
+  expect((await readdir(here.tokenDirectory)).toSorted()).toEqual(["local.Big:one", "local.default"]);
   expect((await stat(here.tokenDirectory)).mode & 0o777).toBe(0o700);
   expect((await stat(join(here.tokenDirectory, "local.default"))).mode & 0o777).toBe(0o600);
   expect(await here.token()).toBe(first);

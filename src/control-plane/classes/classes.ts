@@ -1,4 +1,5 @@
 import type { Secret } from "../../lib/secret.ts";
+import { className } from "../../protocol/resource-class.ts";
 import { newToken } from "../auth/tokens.ts";
 import type { Context } from "../context.ts";
 import type { SaidSettings, WantedClass } from "../control-plane.ts";
@@ -17,9 +18,6 @@ import { countTasks } from "../store/tasks.ts";
 import { changeSettings, parseSettings } from "./settings.ts";
 
 type Needed = Pick<Context, "store" | "clock" | "newId">;
-
-/** CircleCI's characters, and capitals in the namespace, too. */
-const className = /^[\w.-]{1,100}\/[\w.:+-]{1,100}$/;
 
 /** Makes a class, or has it be as it is wanted now. Throws ControlPlaneError `bad-request`. */
 export async function putClass(context: Needed, wanted: WantedClass): Promise<Row<"resource_class">> {
@@ -93,7 +91,10 @@ export async function existing(db: Context["store"]["db"], name: string): Promis
 
 function newRow(context: Needed, { name, description = "", settings }: WantedClass): Row<"resource_class"> {
   if (!className.test(name))
-    throw new ControlPlaneError("bad-request", `"${name}" is no class name: it has the form namespace/name`);
+    throw new ControlPlaneError(
+      "bad-request",
+      `"${name}" is no class name: write NAMESPACE/NAME, the namespace of a-z 0-9 _ - and the name of A-Z a-z 0-9 : _ + -`,
+    );
   if (settings) parseSettings(settings);
   const settings_json = settings ? JSON.stringify(settings) : null;
   return { id: context.newId(), name, description, settings_json, created_ms: context.clock.now() };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { CompiledJob } from "../../config/compiled.ts";
+import { className } from "../../protocol/resource-class.ts";
 import { ContainerSpec, type Step, Task, Work } from "../../protocol/task.ts";
 import type { NewPipeline, Route, RouteOf } from "../control-plane.ts";
 import { differencesStep } from "./differences.ts";
@@ -149,5 +150,8 @@ function secretsOf(pipeline: TemplateOptions["pipeline"]): string[] {
 function noSuchClass(resourceClass: string | undefined, executor: string): string {
   if (resourceClass === undefined)
     return `no resource class is set, and there is no default for ${executor} jobs here; set resource_class`;
-  return `there is no resource class "${resourceClass}" for ${executor} jobs here; create it, or set another resource_class`;
+  const next = className.test(resourceClass)
+    ? "create it, or set another resource_class"
+    : "set one that is, NAMESPACE/NAME";
+  return `there is no resource class "${resourceClass}" for ${executor} jobs here; ${next}`;
 }

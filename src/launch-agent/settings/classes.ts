@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Secret } from "../../lib/secret.ts";
+import { className } from "../../protocol/resource-class.ts";
 import type { Options } from "../options.ts";
 import type { Files } from "./files.ts";
 import type { Said } from "./yaml-file.ts";
@@ -23,7 +24,6 @@ export interface ClassSources {
   files: Files;
 }
 
-const className = /^[a-z0-9_-]{1,100}\/[A-Za-z0-9:_+-]{1,100}$/;
 const tokenText = /^[\w~+/.=-]{1,512}$/;
 const noToken =
   "CIRCLECI_RUNNER_API_AUTH_TOKEN: is not set. Set it, or CIRCLECI_RUNNER_API_AUTH_TOKEN_FILE, " +

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { Options } from "../options.ts";
+import { configPlaces } from "./config-file.ts";
 import { exitCode, exitMeanings } from "./exit-codes.ts";
 import { names, synonyms, yamlKeys } from "./keys.ts";
-import { configPlaces } from "./settings.ts";
 
 /** What `--help` prints: all settings, with their defaults, and the exit codes. */
 export function helpText(): string {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Files } from "./files.ts";
+import { healthAddress } from "./health-address.ts";
 import { foreign, names, synonyms, yamlKeys } from "./keys.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -278,4 +279,18 @@ test("tells apart what somebody may still bring: tokens that are written at the 
   await expect(read(base)).resolves.toMatchObject({ mayCome: true });
   await expect(read({ ...base, CIRCLECI_RUNNER_RESOURCE_CLASSES: "ns/one" })).resolves.toMatchObject({ mayCome: true });
   await expect(read({ ...base, CIRCLECI_RUNNER_MODE: "x" })).resolves.not.toHaveProperty("mayCome");
+});
+
+test("a health check finds the agent's address where the agent does", async () => {
+  const at = async (environment: Record<string, string>, files: Record<string, string> = {}, configFile?: string) =>
+    await healthAddress(environment, { files: filesOf(files), ...(configFile === undefined ? {} : { configFile }) });
+  const yaml = (address: string) => `cofferdam: {health_address: "${address}"}\n`;
+  const found = { "/opt/circleci/launch-agent-config.yaml": yaml(":1") };
+
+  await expect(at({})).resolves.toBe(":7623");
+  await expect(at({}, found)).resolves.toBe(":1");
+  await expect(at({}, { ...found, "/named.yaml": yaml(":2") }, "/named.yaml")).resolves.toBe(":2");
+  await expect(at({ COFFERDAM_HEALTH_ADDRESS: ":3" }, found)).resolves.toBe(":3");
+  await expect(at({ COFFERDAM_HEALTH_ADDRESS_FILE: "/here" }, { "/here": ":4\n" })).resolves.toBe(":4");
+  await expect(at({ CIRCLECI_RUNNER_CONFIG: "/broken.yaml" }, { "/broken.yaml": "[" })).resolves.toBe(":7623");
 });

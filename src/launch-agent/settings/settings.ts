@@ -1,5 +1,6 @@
 import { Options } from "../options.ts";
 import { type ClassToken, readClasses } from "./classes.ts";
+import { configFileOf, type Sources } from "./config-file.ts";
 import type { Files } from "./files.ts";
 import { foreign, type Name, names, synonyms, yamlKeys } from "./keys.ts";
 import { strangeNames } from "./strange-names.ts";
@@ -12,21 +13,6 @@ export interface Settings {
   /** What is worth a word in the log: settings that change nothing here. */
   notices: string[];
 }
-
-export interface Sources {
-  environment: Readonly<Record<string, string | undefined>>;
-  /** As `--config` says. */
-  configFile?: string;
-  files: Files;
-}
-
-/** Where a YAML file is looked for when none is named. */
-export const configPlaces = [
-  "/etc/cofferdam/launch-agent-config.yaml",
-  "/etc/circleci-runner/circleci-runner-config.yaml",
-  "/etc/opt/circleci/launch-agent-config.yaml",
-  "/opt/circleci/launch-agent-config.yaml",
-];
 
 /** One line for each thing that is wrong. `mayCome`: nothing but tokens is missing, from a directory that somebody may still fill. */
 export interface Problems {
@@ -61,13 +47,17 @@ export async function readSettings(sources: Sources): Promise<Settings | Problem
   return { options: parsed.data, classes: classes.classes, notices: [...notices, ...strangeNames(environment)] };
 }
 
+/** One setting as it was said, unread. Undefined where it was not, or where what says it cannot be read. */
+export async function saidSetting(name: Name, sources: Sources): Promise<string | undefined> {
+  const tell = () => undefined;
+  return find(name, { ...sources, yaml: await yamlOf(sources, tell), tell })?.text;
+}
+
 async function yamlOf(sources: Sources, tell: (problem: string) => void): Promise<YamlSettings | undefined> {
-  const { environment, files } = sources;
-  const named = sources.configFile ?? environment["CIRCLECI_RUNNER_CONFIG"];
-  const file = named || configPlaces.find((place) => files.exists(place));
+  const file = configFileOf(sources);
   if (file === undefined) return undefined;
   try {
-    return await readYaml(files.read(file), file);
+    return await readYaml(sources.files.read(file), file);
   } catch (error) {
     tell(error instanceof Error ? error.message : String(error));
     return undefined;

@@ -33,10 +33,10 @@ const pullPhrases: Phrase[] = [
 /** Podman says it with 500. */
 const nameTaken: Phrase = { pattern: /\bname\b.* is already in use|that name is already in use/i, code: "conflict" };
 
-/** Docker without its containerd, which it starts again by itself: nothing was started. */
+/** Docker without its containerd, which comes back by itself. The last one is how containerd's client ends all that gRPC calls Unavailable. */
 const withoutContainerd: Phrase = {
   pattern:
-    /containerd.*(connection refused|no such file or directory|connection closed)|code = Unavailable|unavailable: connection/i,
+    /containerd.*(connection refused|no such file or directory|connection closed)|code = Unavailable|unavailable: connection|: unavailable$/i,
   code: "unreachable",
 };
 

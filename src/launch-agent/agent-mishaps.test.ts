@@ -142,6 +142,29 @@ test("kills a task whose attempt is stale, and says nothing more", async () => {
   expect(endOf(task, "launch")).toBeUndefined();
 });
 
+test("goes on with a task while a proxy answers in the control plane's place", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const pages = ["404 page not found", "<h1>Sign in</h1>"];
+  const answered = Promise.withResolvers<void>();
+  let asked = 0;
+  const { agent } = stage.run(async (taskAgent) => {
+    await taskAgent.begin();
+    controlPlane.fault = ({ response }) => {
+      response.writeHead(asked % 2 === 0 ? 404 : 401, { "content-type": "text/html" }).end(pages[asked % 2]);
+      if (++asked === 8) answered.resolve();
+      return true;
+    };
+    await taskAgent.run("said\n");
+  });
+  await answered.promise;
+  controlPlane.fault = undefined;
+  await controlPlane.until(() => endOf(task) !== undefined);
+  await agent.drain();
+
+  expect(endOf(task)).toMatchObject({ status: "success" });
+  expect(task.unclaimed).toEqual([]);
+});
+
 test("gives a task back when its container does not come up in time", async () => {
   const task = controlPlane.enqueue(aTask());
   const { agent } = stage.run(

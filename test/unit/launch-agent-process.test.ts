@@ -155,6 +155,22 @@ test("checks settings, engine, control plane and token without claiming anything
   expect(new Set(asked)).toEqual(new Set(["GET /api/agent/v1/class"]));
 }, 30_000);
 
+test("says that what answers at the address is no control plane, and exits with 4", async () => {
+  const server = createServer((_request, response) => {
+    response.writeHead(404, { "content-type": "text/html" }).end("<html><h1>Not found</h1></html>");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await using daemon = await fakeDockerDaemon((head, socket) => answerAsEngine(head, socket, "1.41"));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const environment = { ...settings, CIRCLECI_RUNNER_API_URL: url, DOCKER_HOST: `unix://${daemon.socketPath}` };
+
+  const { code, stderr } = await run(environment, ["--check"]);
+  server.close();
+
+  expect(stderr).toMatch(/: 404 .* does not come from a control plane\. .*Check CIRCLECI_RUNNER_API_URL\.\n$/);
+  expect(code).toBe(4);
+});
+
 test("prints all its settings and exit codes, and its version", async () => {
   const help = await run({}, ["--help"]);
   const version = await run({}, ["--version"]);

@@ -358,6 +358,12 @@ describe("a host that is none", () => {
       /does not take this token/,
     ],
     [
+      "is behind a proxy that wants something else",
+      (_ask, answer) => answer.writeHead(401, { "content-type": "text/html" }).end("<h1>Sign in</h1>"),
+      3,
+      /answered 401, not as a control plane does/,
+    ],
+    [
       "is too busy",
       (_ask, answer) =>
         answer.writeHead(429, { "content-type": "application/json" }).end('{"code":"busy","message":"later"}'),

@@ -95,7 +95,7 @@ export class Host implements AsyncDisposable {
 
   async #refusal({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<CommandError> {
     const said = ApiError.safeParse(parseJson(await textOf(body)));
-    if (statusCode === 401 || statusCode === 403)
+    if (said.success && (statusCode === 401 || statusCode === 403))
       return new CommandError(`${this.url} ${this.#refusedToken()}`, { exitCode: exitCode.usage });
     if (statusCode < 400) {
       const where = headers.location === undefined ? "" : ` to ${String(headers.location)}`;

@@ -72,6 +72,22 @@ function json(status: number, body: object, headers: Record<string, string> = {}
   };
 }
 
+/** Of a proxy, when nothing is behind it. */
+function page(
+  status: number,
+  body: string,
+  headers: Record<string, string> = { "content-type": "text/html" },
+): Handler {
+  return (request, response) => {
+    request.resume();
+    response.writeHead(status, headers).end(body);
+  };
+}
+
+const notFoundPage = page(404, "404 page not found\n", { "content-type": "text/plain; charset=utf-8" });
+const signInPage = page(401, "<h1>Sign in</h1>");
+const forbiddenPage = page(403, "<html>403 Forbidden</html>");
+
 const post = { token, lane: "task" as const, frames: Buffer.from("frames") };
 
 test("speaks over a unix socket, under the prefix of its address, with the token of the call", async () => {
@@ -88,6 +104,12 @@ describe("a post of records", () => {
     ["500", json(500, {})],
     ["429", json(429, {})],
     ["a page of a proxy", (_request, response) => response.end("<html>Bad gateway</html>")],
+    ["a proxy's 404", notFoundPage],
+    ["a proxy's 401", signInPage],
+    ["a proxy's 403", forbiddenPage],
+    ["a proxy's 409", page(409, "{}")],
+    ["a proxy's way to its own page", page(302, "", { location: "https://sign-in.example.com/" })],
+    ["a proxy's JSON", json(404, { message: "no route matched" })],
     ["JSON of another shape", json(200, { stored: true })],
     ["a cut connection", (request) => request.socket.destroy()],
     [
@@ -125,6 +147,25 @@ describe("a post of records", () => {
     expect(seen).toHaveLength(1);
   });
 
+  test.each([413, 431])("is not tried again when it is too big for whatever is in between (%i)", async (status) => {
+    answers = [page(status, "<html>too large</html>")];
+
+    await expect(api.postRecords(post, patience)).rejects.toMatchObject({ status, retryable: false });
+    expect(seen).toHaveLength(1);
+  });
+
+  test("waits as long as a proxy asks it to, too", async () => {
+    answers = [
+      page(503, "<html>", { "retry-after": "2" }),
+      page(404, "", { "retry-after": "3" }),
+      json(200, { acked: 1 }),
+    ];
+
+    await api.postRecords(post, patience);
+
+    expect(pauses).toEqual([2_050, 3_100]);
+  });
+
   test("tells a gap from a stale attempt", async () => {
     answers = [
       json(409, { code: "gap", message: "gap", acked: 7 }),
@@ -152,6 +193,46 @@ describe("a post of records", () => {
 
     await expect(api.postRecords(post, { ...patience, signal: abort.signal })).rejects.toThrow("the task is over");
   });
+});
+
+test.each<[number, Handler]>([
+  [404, notFoundPage],
+  [401, signInPage],
+  [403, forbiddenPage],
+])(
+  "tells a %i that is not the control plane's own, and takes it for no word on token or task",
+  async (status, answer) => {
+    answers = [answer];
+
+    const failure = await api.heartbeat(token, 0, patience.signal).catch((error: unknown) => error);
+
+    expect(failure).toMatchObject({ retryable: true, fenced: false, refusesToken: false, notFound: false });
+    expect(String(failure)).toContain(`heartbeat: ${status} `);
+    expect(String(failure)).toContain("does not come from a control plane. Is there a proxy in between?");
+  },
+);
+
+describe("an adoption", () => {
+  const adoption = { name: "agent", session: "s", task_id: "t", attempt: 1 };
+
+  test.each<[string, Handler]>([
+    ["404", notFoundPage],
+    ["401", signInPage],
+    ["403", forbiddenPage],
+  ])("is tried again after a proxy's %s", async (_status, answer) => {
+    answers = [answer, answer, json(404, { code: "not-found", message: "it is over" })];
+
+    await expect(api.adopt(adoption, { ...patience, token })).resolves.toBeUndefined();
+    expect(seen).toHaveLength(3);
+  });
+});
+
+test("an unclaim that only a proxy answers is none", async () => {
+  answers = [notFoundPage];
+
+  const unclaimed = api.unclaim({ taskId: "t", token, reason: "r" }, { ...patience, giveUpAfterMs: 0 });
+
+  await expect(unclaimed).rejects.toThrow("Is there a proxy in between?");
 });
 
 test.each([
@@ -217,6 +298,15 @@ describe("blobs", () => {
     await expect(api.blobs(token).storeArtifact("a", Readable.from([]), patience.signal)).rejects.toThrow(
       "no room for artifacts",
     );
+  });
+
+  test("take a refusal without a body for the control plane's by its type alone", async () => {
+    const refused = { status: 403, retryable: false };
+    answers = [page(403, "", { "content-type": "application/json; charset=utf-8" })];
+    await expect(api.blobs(token).hasCache("k", patience.signal)).rejects.toMatchObject(refused);
+
+    answers = [forbiddenPage, (_request, response) => response.writeHead(200).end()];
+    await expect(api.blobs(token).hasCache("k", patience.signal)).resolves.toBe(true);
   });
 
   test("tell a taken key from a free one", async () => {

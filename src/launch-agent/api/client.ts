@@ -111,10 +111,14 @@ export class AgentApi {
     options: { token: Secret; signal: AbortSignal; giveUpAfterMs: number },
   ): Promise<AdoptedClaim | undefined> {
     const call = this.#post(agentApi.adopt, request, options);
-    const { status, text } = await this.#retry(options, () => this.#http.text(call, [200, 404]));
-    if (status === 404) return undefined;
-    const answer = parseAnswer(AdoptResponse, text, `POST ${agentApi.adopt}`);
-    return { ...claimOf(answer), begun: answer.begun, acked: answer.acked, openSteps: answer.open_steps };
+    try {
+      const { text } = await this.#retry(options, () => this.#http.text(call, [200]));
+      const answer = parseAnswer(AdoptResponse, text, `POST ${agentApi.adopt}`);
+      return { ...claimOf(answer), begun: answer.begun, acked: answer.acked, openSteps: answer.open_steps };
+    } catch (error) {
+      if (error instanceof ApiFailure && error.notFound) return undefined;
+      throw error;
+    }
   }
 
   /** The image, name@sha256:…, that launch agents are to run; undefined where the control plane does not say. One try. */
@@ -148,7 +152,7 @@ export class AgentApi {
       return "taken-back";
     } catch (error) {
       if (!(error instanceof ApiFailure)) throw error;
-      if (error.status === 404 || error.fenced) return "gone";
+      if (error.status === 404 || error.status === 401 || error.fenced) return "gone";
       if (error.status === 409) return "tried-too-often";
       throw error;
     }

@@ -1,5 +1,5 @@
 /**
- * A call to the control plane that did not work. `status` is undefined where no answer came, or none that makes sense.
+ * A call to the control plane that did not work. `status` is undefined where no answer came, or none of a control plane.
  * It answers two questions: is it worth another try, and does the control plane still know this attempt.
  */
 export class ApiFailure extends Error {
@@ -24,7 +24,7 @@ export class ApiFailure extends Error {
   }
 
   get retryable(): boolean {
-    return this.status === undefined || this.status === 408 || this.status === 429 || this.status >= 500;
+    return this.status === undefined || passes(this.status);
   }
 
   /** The token itself is refused: another try with it is worth nothing until somebody has changed something. */
@@ -34,13 +34,28 @@ export class ApiFailure extends Error {
 
   /** The token is void: another attempt runs, or the task is over. Nobody listens to this one any more. */
   get fenced(): boolean {
-    return this.status === 401 || (this.status === 409 && this.code === "stale-attempt") || this.adopted;
+    return this.#is(401, "unauthorized") || this.#is(409, "stale-attempt") || this.adopted;
   }
 
   /** Another process of this agent goes on with the task, in the container that it has. */
   get adopted(): boolean {
-    return this.status === 409 && this.code === "adopted";
+    return this.#is(409, "adopted");
   }
+
+  /** There is no such thing there, in the control plane's own words. */
+  get notFound(): boolean {
+    return this.#is(404, "not-found");
+  }
+
+  /** By its code, too: what ends a task is not to be mistaken. */
+  #is(status: number, code: string): boolean {
+    return this.status === status && this.code === code;
+  }
+}
+
+/** Whether another try may bring another status than this one. */
+export function passes(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
 }
 
 export function isFenced(error: unknown): error is ApiFailure {

@@ -5,7 +5,7 @@ import type { Secret } from "../../lib/secret.ts";
 import { ApiError } from "../../protocol/agent-api.ts";
 import { connectTimeoutMs, keepAliveMs } from "./connection.ts";
 import { startDeadline } from "./deadline.ts";
-import { ApiFailure } from "./failure.ts";
+import { ApiFailure, passes } from "./failure.ts";
 import { connectionInWords } from "./words.ts";
 
 export interface ApiAddress {
@@ -37,6 +37,8 @@ export interface Answer {
 /** Answers that are read into memory: a task with all its steps is the largest. */
 const maxTextBytes = 32 * 1024 * 1024;
 const quoteChars = 200;
+/** The call itself is too big, whoever says so: it is no smaller at another try. */
+const tooBig: readonly number[] = [413, 414, 431];
 
 /** HTTP as this agent needs it. Every call has a deadline; what fails is an ApiFailure, or the caller's own abort. */
 export class Http {
@@ -92,13 +94,14 @@ export class Http {
     }
   }
 
-  /** A call with a small answer, read whole. Fails on every status that is not in `expect`. */
+  /** A call with a small answer, read whole. Fails on every status that is not in `expect`, and on one of an error in foreign words. */
   async text(call: Call, expect: readonly number[]): Promise<{ status: number; text: string }> {
     const deadline = startDeadline(call.timeoutMs, call.signal);
     try {
       const answer = await this.open({ ...call, signal: deadline.signal });
       const text = await readText(answer.body);
-      if (!expect.includes(answer.status)) throw this.#failed(refusal(call, answer, text));
+      const isExpected = expect.includes(answer.status) && (answer.status < 400 || parseError(text) !== undefined);
+      if (!isExpected) throw this.#failed(refusal(call, answer, text));
       return { status: answer.status, text };
     } catch (error) {
       call.signal.throwIfAborted();
@@ -146,15 +149,30 @@ export function parseAnswer<S extends z.ZodType>(schema: S, text: string, what: 
 }
 
 function refusal(call: Call, answer: Answer, text: string): ApiFailure {
+  const { status } = answer;
   const said = parseError(text);
   const retryAfterMs = retryAfter(answer.header("retry-after"), answer.header("date"));
-  const to =
-    answer.status >= 300 && answer.status < 400 ? ` It sends to ${quote(answer.header("location") ?? "")}.` : "";
-  return new ApiFailure(`${call.method} ${call.path}: ${answer.status} ${said?.message ?? quote(text)}${to}`, {
-    status: answer.status,
-    code: said?.code ?? "unknown",
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
+  const facts = retryAfterMs === undefined ? {} : { retryAfterMs };
+  const to = status >= 300 && status < 400 ? ` It sends to ${quote(answer.header("location") ?? "")}.` : "";
+  const words = `${call.method} ${call.path}: ${status} ${said?.message ?? quote(text)}`;
+  if (!said && isForeign(call, answer)) {
+    const guess = "Is there a proxy in between? Check CIRCLECI_RUNNER_API_URL.";
+    return new ApiFailure(`${words} does not come from a control plane. ${guess}${to}`, {
+      code: "bad-answer",
+      ...facts,
+    });
+  }
+  return new ApiFailure(`${words}${to}`, { status, code: said?.code ?? "unknown", ...facts });
+}
+
+/**
+ * Whether an answer that is no ApiError is somebody else's: a proxy's, while nothing is behind it. Its word on a token or a
+ * task means nothing. What passes, or never does, is the same whoever says it.
+ */
+function isForeign({ method }: Call, answer: Answer): boolean {
+  if (passes(answer.status) || tooBig.includes(answer.status)) return false;
+  // There is no body to tell it by: the control plane names the type of the one that it would have sent.
+  return method !== "HEAD" || answer.header("content-type")?.startsWith("application/json") !== true;
 }
 
 function noAnswer(call: Call, cause: unknown): ApiFailure {

@@ -14,7 +14,7 @@ const firstPauseMs = 100;
 const longestPauseMs = 5_000;
 const longestRetryAfterMs = 600_000;
 
-/** Tries again after what may pass: no answer, 5xx, 429. Everything else, and the caller's signal, ends it at once. */
+/** Tries again after what may pass: no answer, or none of a control plane, 5xx, 429. Everything else, and the caller's signal, ends it at once. */
 export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   let giveUpAt: number | undefined;
   for (let failures = 0; ; failures++) {

@@ -80,6 +80,16 @@ test("outlives a control plane that is down for less than the limit", async () =
   expect(pauses.slice(0, 3)).toEqual([100, 200, 400]);
 });
 
+test("outlives a proxy that refuses and knows nothing in the control plane's place", async () => {
+  const missing = new ApiFailure("404 page not found", { status: 404, code: "unknown" });
+  const refused = new ApiFailure("401 <h1>Sign in</h1>", { status: 401, code: "unknown" });
+
+  const { lost, calls } = await keep([fine, missing, refused, fine]);
+
+  expect(lost).toEqual([]);
+  expect(calls).toBe(50);
+});
+
 test("gives a task up when the control plane was silent for too long", async () => {
   const { lost } = await keep([fine], down);
 

@@ -50,7 +50,7 @@ export async function keepLease(options: HeartbeatOptions): Promise<void> {
 }
 
 function whyLost(error: unknown, silentMs: number, cutOffMs: number): string | undefined {
-  if (error instanceof ApiFailure && (error.fenced || error.status === 404)) return error.message;
+  if (error instanceof ApiFailure && (error.fenced || error.notFound)) return error.message;
   if (silentMs > cutOffMs) return `no word from the control plane for ${Math.round(silentMs / 1000)} s`;
   return undefined;
 }

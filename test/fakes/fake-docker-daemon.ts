@@ -13,6 +13,8 @@ export interface FakeDaemon extends AsyncDisposable {
   requests: string[];
   /** Whole request heads. */
   heads: string[];
+  /** Their bodies. */
+  bodies: string[];
 }
 
 /** A unix socket that something listens on. */
@@ -21,6 +23,7 @@ export async function fakeDockerDaemon(behave: Behaviour): Promise<FakeDaemon> {
   const socketPath = join(directory, "docker.sock");
   const requests: string[] = [];
   const heads: string[] = [];
+  const bodies: string[] = [];
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);
@@ -33,6 +36,7 @@ export async function fakeDockerDaemon(behave: Behaviour): Promise<FakeDaemon> {
         const head = seen.slice(0, end);
         const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
         if (seen.length < end + 4 + length) return;
+        bodies.push(seen.slice(end + 4, end + 4 + length));
         seen = seen.slice(end + 4 + length);
         requests.push(head.split("\r\n")[0] ?? "");
         heads.push(head);
@@ -46,6 +50,7 @@ export async function fakeDockerDaemon(behave: Behaviour): Promise<FakeDaemon> {
     socketPath,
     requests,
     heads,
+    bodies,
     [Symbol.asyncDispose]: async () => {
       for (const socket of open) socket.destroy();
       server.close();

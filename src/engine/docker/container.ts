@@ -10,14 +10,18 @@ import { parseJson } from "./transport.ts";
 import { giveWorkspace } from "./workspace.ts";
 
 /** Makes the container, and gives its workspace to its owner. What was made is removed when the second part fails. */
-export async function createContainer(client: Client, plan: ContainerPlan, signal: AbortSignal): Promise<string> {
+export async function createContainer(
+  client: Client,
+  plan: ContainerPlan,
+  { signal, helperLabels }: { signal: AbortSignal; helperLabels: () => Readonly<Record<string, string>> },
+): Promise<string> {
   checkedReference(plan.image);
   const { dialect } = await client.session(signal);
   const common = createBody(plan, dialect);
   if (!dialect.createMakesVolumes) return await createOnPodman(client, plan, podmanBody(plan, common), signal);
   const id = await callCreate(client, plan, common, signal);
   try {
-    await giveWorkspace(client, id, plan, signal);
+    await giveWorkspace(client, { id, plan, helperLabels }, signal);
   } catch (error) {
     await removeContainer(client, id, new AbortController().signal);
     throw error;

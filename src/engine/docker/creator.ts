@@ -13,16 +13,19 @@ import { removeContainer } from "./remove.ts";
 export class Creator {
   readonly #client: Client;
   readonly #accounts: Accounts;
+  readonly #helperLabels: () => Readonly<Record<string, string>>;
   readonly #underWay = new Map<string, Promise<unknown>>();
 
-  constructor(client: Client, accounts: Accounts) {
-    this.#client = client;
-    this.#accounts = accounts;
+  constructor(options: { client: Client; accounts: Accounts; helperLabels: () => Readonly<Record<string, string>> }) {
+    this.#client = options.client;
+    this.#accounts = options.accounts;
+    this.#helperLabels = options.helperLabels;
   }
 
   async create(plan: ContainerPlan, signal: AbortSignal): Promise<string> {
     const resolved = await this.#withStrictUser(plan, signal);
-    const creating = createContainer(this.#client, resolved, new AbortController().signal);
+    const { signal: unstoppable } = new AbortController();
+    const creating = createContainer(this.#client, resolved, { signal: unstoppable, helperLabels: this.#helperLabels });
     const settled = creating.catch(() => {});
     this.#underWay.set(plan.name, settled);
     void settled.then(() => {

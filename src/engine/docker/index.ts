@@ -39,8 +39,9 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const clock = options.clock ?? systemClock;
   const newId = options.newId ?? randomUUID;
   const puller = { client, clock, silenceMs: options.pullSilenceMs ?? 120_000 };
-  const accounts = new Accounts({ client, newId, labels: labelsOf(options.helperLabels) });
-  const creator = new Creator(client, accounts);
+  const helperLabels = labelsOf(options.helperLabels);
+  const accounts = new Accounts({ client, newId, labels: helperLabels });
+  const creator = new Creator({ client, accounts, helperLabels });
   return {
     info: async (signal) => await engineInfo(client, signal),
     image: async (reference, signal) => await findImage(client, reference, signal),

@@ -12,6 +12,7 @@ import { Sweeper } from "./ledger/sweeper.ts";
 import { errorFacts } from "./log.ts";
 import { boundDraining, boundedClaim, endWhenIdle, isRefusedForGood, type Modes } from "./modes.ts";
 import { label, type Role } from "./plan/labels.ts";
+import type { ServedClass } from "./plan/owner.ts";
 import { waitingBytes } from "./pool/pool.ts";
 import { noSandboxes } from "./sandbox/options.ts";
 import { proveSandboxes } from "./sandbox/prove.ts";
@@ -79,9 +80,8 @@ class Agent {
     this.#succession = this.#successionOf(options.session);
     const ledger = new Ledger({
       engine: options.engine,
-      agentName: options.name,
       owns: (labels) => this.#owns(labels),
-      mayClear: () => this.#succession?.mayClear ?? true,
+      mayClear: (labels) => this.#succession?.mayClear(labels) ?? labels[label.agent] === options.name,
       onOrphans: (count) => options.onEvent?.({ type: "leaks-found", count, atMs: clock.monotonic() }),
       now: () => clock.now(),
       log: options.log,
@@ -134,7 +134,8 @@ class Agent {
       const context = this.#context(await this.ready);
       log.info({ name, engine: context.info.kind, version: context.info.version }, "launch agent started");
       const warmed = context.taskAgent.warm(this.#closing.signal);
-      const swept = this.#sweeper.run(this.#adopt(context), this.#closing.signal);
+      const { looked, adopted } = this.#adopt(context);
+      const swept = this.#sweeper.run(looked, this.#closing.signal);
       const { pool, sandboxes } = context;
       await proveSandboxes(context, this.#draining.signal);
       const keeping = { signal: this.#draining.signal, freeBytes: () => this.#room.freeMemoryBytes };
@@ -146,6 +147,7 @@ class Agent {
       await this.#claim(context);
       await idle;
       const closed = pool.close();
+      await adopted;
       while (this.#runs.size > 0) await Promise.all(this.#runs.values());
       this.#closing.abort(new Error("closing"));
       await Promise.all([warmed, swept, kept, closed]);
@@ -177,7 +179,7 @@ class Agent {
         return await context.disk?.mayClaim(signal);
       },
       session: this.#options.session,
-      onNameTaken: (error) => this.#succession?.identity.lost(error),
+      onNameTaken: (error) => this.#succession?.lost(error),
       onClaim: (claim) => this.#run(claim, context),
       onAnswer: (answer) => this.#onAnswer(answer),
       ...(tokens ? { tokens } : {}),
@@ -252,31 +254,46 @@ class Agent {
     if (this.#stopReason !== undefined) run.cancel(this.#stopReason, { hurry: false });
   }
 
-  /** Goes on with what earlier processes of this agent were running. Never rejects. */
-  async #adopt(context: TaskContext): Promise<void> {
-    const take = (adoptable: Adoptable) => {
-      this.#room.occupyPlace();
-      this.#begin(adoptable.claim, context, adoptable);
+  /**
+   * Goes on with what earlier processes of this agent were running, until it is drained: then the next process does it. `looked`: for
+   * the first time, or never. Neither rejects.
+   */
+  #adopt(context: TaskContext): { looked: Promise<void>; adopted: Promise<void> } {
+    const { promise: looked, resolve } = Promise.withResolvers<void>();
+    const adopting = {
+      adopt: (adoptable: Adoptable) => {
+        this.#room.occupyPlace();
+        this.#begin(adoptable.claim, context, adoptable);
+      },
+      onLooked: () => {
+        resolve();
+        this.#sweeper.lookAgain();
+      },
     };
-    // Drained before: then the next process does it.
-    await this.#succession?.run(context, take, this.#draining.signal).catch(() => undefined);
+    const running = this.#succession?.run(context, adopting, this.#draining.signal) ?? Promise.resolve();
+    return { looked, adopted: running.catch(() => undefined).finally(resolve) };
   }
 
   #successionOf(session: string | undefined): Succession | undefined {
     if (session === undefined) return undefined;
-    const { name, hostname, version, api } = this.#options;
+    const { name, hostname, version, scope } = this.#options;
     return new Succession({
       ...this.#options,
       api: this.#api,
       session: { name, session, hostname, version },
-      tokens: this.#tokens ?? { usable: () => Promise.resolve([api.token]), doubt: () => {} },
+      scope,
+      tokens: this.#tokens ?? new ClassTokens({ ...this.#options, tokens: this.#served, api: this.#api }),
       owns: (labels) => this.#owns(labels),
       random: this.#random,
     });
   }
 
+  get #served(): readonly ServedClass[] {
+    return this.#options.classes ?? [{ token: this.#options.api.token }];
+  }
+
   #context(info: EngineInfo): TaskContext {
-    this.#laid ??= layGround(this.#options, info);
+    this.#laid ??= layGround({ ...this.#options, classes: this.#served }, info);
     const { ground, pool } = this.#laid;
     const { policy = {}, onEvent = () => {}, clock } = this.#options;
     ground.gate.onWait((waitedMs) => onEvent({ type: "gate", waitedMs, atMs: clock.monotonic() }));

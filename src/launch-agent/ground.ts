@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import { DiskKeeper, type DiskOptions } from "./disk/keeper.ts";
 import { type ImageRules, ImageStore } from "./images/image-store.ts";
 import type { Log } from "./log.ts";
+import { type Owner, ownerLabels } from "./plan/owner.ts";
 import { defaultPool, Pool, type PoolOptions } from "./pool/pool.ts";
 import { watchedEngine } from "./process/watched-engine.ts";
 import type { SandboxedGround } from "./sandbox/enter.ts";
@@ -15,10 +16,8 @@ import { defaultTimes, type Ground, type TaskTimes } from "./task/ground.ts";
 import { StartGate } from "./task/start-gate.ts";
 import { TaskAgentSource } from "./task/task-agent-source.ts";
 
-export interface GroundOptions {
+export interface GroundOptions extends Owner {
   engine: Engine;
-  /** Unique among the agents of its class, and on its engine: what carries it in a label is this agent's. */
-  name: string;
   hostname: string;
   version: string;
   /** Reference of the image that brings the task agent. */
@@ -74,7 +73,7 @@ export function layGround(options: GroundOptions, info: EngineInfo): LaidGround 
     ...(disk ? { disk } : {}),
     taskAgent: new TaskAgentSource({ engine, images, reference: options.taskAgentImage, clock }),
     gate: gateOf(options.startsAtOnce, info),
-    agent: { name, hostname, version },
+    agent: { name, hostname, version, labels: ownerLabels(options) },
     limits: { ...defaultTimes, ...options.times },
     clock,
     random,

@@ -7,6 +7,7 @@ import type { Contact } from "./claim/connection-state.ts";
 import type { DiskState } from "./disk/keeper.ts";
 import type { GroundOptions, LaidGround } from "./ground.ts";
 import type { Modes } from "./modes.ts";
+import type { ServedClass } from "./plan/owner.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { SandboxesState } from "./sandbox/options.ts";
 import type { AgentEvent } from "./task/context.ts";
@@ -14,7 +15,7 @@ import type { AgentEvent } from "./task/context.ts";
 export interface LaunchAgentOptions extends GroundOptions {
   api: ApiAddress & { token: Secret };
   /** Several classes, or one that has to be of a name; each is asked about before it is used. Else `api.token` is just used. */
-  classes?: readonly { name?: string; token: Secret }[];
+  classes?: readonly ServedClass[];
   /** What the caller has already asked the engine; asked here when not given. */
   engineInfo?: EngineInfo;
   /** What the caller has already laid, with the same options; laid here when not given. The agent's from now on. */

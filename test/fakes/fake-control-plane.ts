@@ -29,6 +29,8 @@ export class FakeControlPlane {
   readonly pins = new Map<string, string>();
   /** Of agents, by name. Who opens one later wins: none of the earlier ones gives a sign of life here. */
   readonly sessions = new Map<string, string>();
+  /** Set by a test: in these classes the one process that has every name. */
+  readonly holders = new Map<string, string>();
   fault: Fault | undefined;
   unclaimStatus = 200;
   /** Of processes that others took over from. */
@@ -58,9 +60,9 @@ export class FakeControlPlane {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  enqueue(task: Task): FakeTask {
+  enqueue(task: Task, resourceClass?: string): FakeTask {
     const token = `token-${task.id}-${task.attempt}`;
-    const fake: FakeTask = { task, token, records: [], heartbeats: 0, unclaimed: [] };
+    const fake: FakeTask = { task, token, records: [], heartbeats: 0, unclaimed: [], resourceClass };
     this.tasks.set(token, fake);
     this.#queue.push(fake);
     this.#notify();
@@ -75,7 +77,7 @@ export class FakeControlPlane {
   /** Its agent was not heard of: whatever it sends is stale, and the next attempt is in the queue. */
   expireLease(task: FakeTask): FakeTask {
     this.fence(task);
-    return this.enqueue({ ...task.task, attempt: task.task.attempt + 1 });
+    return this.enqueue({ ...task.task, attempt: task.task.attempt + 1 }, task.resourceClass);
   }
 
   /** From now on another attempt runs. */
@@ -136,15 +138,17 @@ export class FakeControlPlane {
     const { claim_id, name, wait_ms, more_tokens, session, repeat_only } = ClaimRequest.parse(
       JSON.parse((await read(request)).toString()),
     );
-    this.claims.push({ claimId: claim_id ?? "", name, tokens: [bearer(request), ...(more_tokens ?? [])] });
+    const tokens = [bearer(request), ...(more_tokens ?? [])];
+    this.claims.push({ claimId: claim_id ?? "", name, tokens });
+    if (tokens.some((token) => this.#isTaken(token, session))) return refuse(response, 409, "name-taken");
     this.#notify();
     const endsAt = Date.now() + wait_ms;
-    let task = this.#handedOut.get(claim_id ?? "") ?? (repeat_only === true ? undefined : this.#queue.shift());
+    let task = this.#handedOut.get(claim_id ?? "") ?? (repeat_only === true ? undefined : this.#shift(tokens));
     while (!task && Date.now() < endsAt && !response.destroyed) {
       await Promise.race([this.#change(), new Promise((resolve) => setTimeout(resolve, endsAt - Date.now()).unref())]);
       // What comes now is for somebody else.
       if (response.destroyed) return;
-      task = this.#queue.shift();
+      task = this.#shift(tokens);
     }
     if (!task) {
       response.writeHead(204).end();
@@ -155,8 +159,25 @@ export class FakeControlPlane {
     answer(response, 200, claimOf(task));
   }
 
+  /** The next one of the classes of these tokens. */
+  #shift(tokens: readonly string[]): FakeTask | undefined {
+    const next = this.#queue.find((task) => tokens.some((token) => this.#isOf(task, token)));
+    this.#queue = this.#queue.filter((task) => task !== next);
+    return next;
+  }
+
+  #isOf({ resourceClass }: FakeTask, token: string): boolean {
+    return resourceClass === undefined || resourceClass === this.classes.get(token);
+  }
+
+  #isTaken(token: string, session: string | undefined): boolean {
+    const holder = this.holders.get(this.classes.get(token) ?? "");
+    return holder !== undefined && holder !== session;
+  }
+
   async #session(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { name, session } = JSON.parse((await read(request)).toString()) as { name: string; session: string };
+    if (this.#isTaken(bearer(request), session)) return refuse(response, 409, "name-taken");
     this.sessions.set(name, session);
     answer(response, 200, {});
   }
@@ -166,7 +187,8 @@ export class FakeControlPlane {
     const held = [...this.tasks].find(
       ([, { task, stale }]) => task.id === body.task_id && task.attempt === body.attempt && !stale,
     );
-    if (!held || endOf(held[1]) || held[1].unclaimed.length > 0) return refuse(response, 404, "not-found");
+    if (!held || !this.#isOf(held[1], bearer(request)) || endOf(held[1]) || held[1].unclaimed.length > 0)
+      return refuse(response, 404, "not-found");
     const [token, task] = held;
     this.tasks.delete(token);
     task.token = `${task.token}+`;
@@ -242,12 +264,12 @@ export class FakeControlPlane {
   }
 }
 
-function claimOf({ task, token }: FakeTask): object {
+function claimOf({ task, token, resourceClass = "ns/class" }: FakeTask): object {
   return {
     task_token: token,
     allocation: "a",
     agent_version: "",
-    resource_class: "ns/class",
+    resource_class: resourceClass,
     is_enterprise: false,
     lease_ms: 30_000,
     waited_ms: 7_000,

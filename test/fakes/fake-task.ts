@@ -20,6 +20,8 @@ export interface FakeTask {
   cancel?: string;
   /** Set by a test: every call is answered 409 `stale-attempt`. */
   stale?: boolean;
+  /** The class that it is queued for; undefined: any. */
+  resourceClass?: string | undefined;
   /** Of the process that has it. */
   session?: string | undefined;
 }

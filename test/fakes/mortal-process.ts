@@ -3,8 +3,8 @@ import type { DummyEngine } from "../../src/engine/dummy/index.ts";
 import type { Attachment, Engine } from "../../src/engine/engine.ts";
 
 export interface Death {
-  /** At which of its engine calls, from 1. */
-  atCall: number;
+  /** At which of its engine calls, from 1, or the first of which name. */
+  atCall: number | (typeof engineCalls)[number];
   /** `before` the engine gets it, or `after` it was done and before the answer is heard. */
   when: "before" | "after";
 }
@@ -32,11 +32,12 @@ const engineCalls = [
  */
 export class MortalProcess implements AsyncDisposable {
   readonly engine: Engine;
+  /** Of the engine, each with what it is about. */
+  readonly calls: { name: string; about: unknown }[] = [];
   readonly #died = Promise.withResolvers<void>();
   readonly #death: Death | undefined;
   readonly #attachments = new Set<Attachment>();
   readonly #sockets = new Set<Socket>();
-  #calls = 0;
   #server: Server | undefined;
   #isDead = false;
 
@@ -87,8 +88,9 @@ export class MortalProcess implements AsyncDisposable {
   }
 
   async #call(engine: Engine, name: (typeof engineCalls)[number], args: unknown[]): Promise<unknown> {
-    this.#calls++;
-    const isLast = this.#calls === this.#death?.atCall;
+    this.calls.push({ name, about: args[0] });
+    const atCall = this.#death?.atCall;
+    const isLast = typeof atCall === "string" ? atCall === name && !this.#isDead : this.calls.length === atCall;
     if (isLast && this.#death?.when === "before") this.die();
     if (this.#isDead) return await never();
     const result = await (engine[name] as (...args: unknown[]) => Promise<unknown>)(...args);

@@ -3,7 +3,9 @@ import type { LaunchAgent, LaunchAgentOptions } from "../../src/launch-agent/ind
 import { AgentStage } from "./launch-agents.ts";
 import { type Script, scriptedEngine } from "./scripted-engine.ts";
 
-const requiredLabels = ["agent", "task", "attempt", "class", "deadline", "role"].map((name) => `dev.cofferdam.${name}`);
+const requiredLabels = ["agent", "task", "attempt", "class", "classes", "deadline", "role"].map(
+  (name) => `dev.cofferdam.${name}`,
+);
 
 /** Launch agents without a pool, each on an engine in memory whose containers follow a script. */
 export class ScriptedStage extends AgentStage {

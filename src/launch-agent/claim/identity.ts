@@ -28,14 +28,21 @@ export class Identity implements ClaimTokens {
   readonly #open = new Set<Secret>();
   readonly #opening = new Map<Secret, Promise<void>>();
   readonly #closing = new AbortController();
+  #opened = Promise.withResolvers<void>();
   #isTold = false;
 
   constructor(options: IdentityOptions) {
     this.#options = options;
   }
 
-  get isOurs(): boolean {
-    return this.#open.size > 0;
+  /** Tokens of the classes in which the name is ours now. */
+  get open(): ReadonlySet<Secret> {
+    return this.#open;
+  }
+
+  /** Resolves when the name becomes ours in one class more. */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
   }
 
   /** Tokens of the classes in which the name is ours. Rejects with ApiFailure where it is in none: `name-taken`, or no answer. */
@@ -94,6 +101,8 @@ export class Identity implements ClaimTokens {
     await api.openSession(request, { token, signal: this.#closing.signal });
     this.#open.add(token);
     this.#isTold = false;
+    this.#opened.resolve();
+    this.#opened = Promise.withResolvers();
   }
 
   #tell(error: ApiFailure): void {

@@ -3,6 +3,7 @@ import type { Secret } from "../../lib/secret.ts";
 import type { AgentApi } from "../api/client.ts";
 import { ApiFailure } from "../api/failure.ts";
 import { errorFacts, type Log } from "../log.ts";
+import { type ServedClass, wordOf } from "../plan/owner.ts";
 
 /** What the claim loop knows of its tokens. */
 export interface ClaimTokens {
@@ -13,7 +14,7 @@ export interface ClaimTokens {
 }
 
 export interface ClassTokensOptions {
-  tokens: readonly { name?: string; token: Secret }[];
+  tokens: readonly ServedClass[];
   api: Pick<AgentApi, "classOf">;
   clock: Clock;
   log: Log;
@@ -21,6 +22,8 @@ export interface ClassTokensOptions {
 
 interface Known {
   token: Secret;
+  /** In labels. */
+  word: string;
   /** As the operator named it. */
   name: string | undefined;
   /** As the control plane names it; undefined when it refused the token, or was not asked yet. */
@@ -42,6 +45,7 @@ export class ClassTokens implements ClaimTokens {
     this.#options = options;
     this.#known = options.tokens.map(({ token, name }) => ({
       token,
+      word: wordOf({ token, ...(name === undefined ? {} : { name }) }),
       name,
       resourceClass: undefined,
       refusal: undefined,
@@ -51,6 +55,18 @@ export class ClassTokens implements ClaimTokens {
   /** Names of the classes that are served, as far as it is known. */
   get classes(): string[] {
     return this.#known.flatMap(({ resourceClass }) => (resourceClass === undefined ? [] : [resourceClass]));
+  }
+
+  /** What labels may call the class of this token. */
+  wordsOf(token: Secret): string[] {
+    const known = this.#known.find((each) => each.token === token);
+    if (known?.resourceClass === undefined) return [];
+    return [known.word, known.resourceClass];
+  }
+
+  /** Whether this is the class of a token that the control plane refuses. */
+  isRefused(word: string): boolean {
+    return this.#known.some((known) => known.word === word && known.refusal !== undefined);
   }
 
   async usable(signal: AbortSignal): Promise<Secret[]> {

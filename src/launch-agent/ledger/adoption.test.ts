@@ -13,6 +13,7 @@ import { Secret } from "../../lib/secret.ts";
 import { syncMarker } from "../../protocol/channel.ts";
 import { encodeFrame } from "../../protocol/frames.ts";
 import { type AgentEvent, type LaunchAgent, type LaunchAgentOptions, startLaunchAgent } from "../index.ts";
+import { ownerLabels, scopeOf } from "../plan/owner.ts";
 
 const never = new AbortController().signal;
 
@@ -163,7 +164,7 @@ test("a container that says it has another one's task is not believed", async ()
   await inTheMiddle(task);
   first.die();
   const labels = {
-    "dev.cofferdam.agent": "agent-1",
+    ...ownerLabels({ name: "agent-1", classes: [{ token: new Secret(controlPlane.classToken) }] }),
     "dev.cofferdam.role": "pool",
     "dev.cofferdam.member": "liar",
     "dev.cofferdam.deadline": String(Date.now() + 1e6),
@@ -196,6 +197,101 @@ test("an image whose labels name somebody's container for the task's sandbox doe
   await succeeds(task);
   await nothingLeft();
   expect(await engine.inspect("bystander", never)).toBeDefined();
+});
+
+describe("another agent of the same name on the same engine", () => {
+  const here = "ns/class";
+  const there = "ns/other";
+  const served = (...names: string[]) => names.map((name) => ({ name, token: new Secret(name) }));
+  const changes = ["attach", "kill", "remove", "removeObject"];
+
+  beforeEach(() => {
+    for (const name of [here, there]) controlPlane.classes.set(name, name);
+  });
+
+  test.each([
+    ["of another class", served(there), undefined],
+    ["of this class, too, in which it is refused the name", served(here, there), undefined],
+    ["of another control plane", served(here), scopeOf("https://other.example")],
+  ])("%s leaves its task alone", async (_which, classes, scope = scopeOf("https://one.example")) => {
+    const task = controlPlane.enqueue(aTask({ container: withService }), here);
+    await start({ scope: scopeOf("https://one.example"), classes: served(here) });
+    await inTheMiddle(task);
+    if (classes.length > 1) controlPlane.holders.set(here, "session-1");
+
+    const second = await start({ scope, classes });
+    // The last that it looks for.
+    await expect.poll(() => second.calls.map(({ about }) => about)).toContainEqual({ "dev.cofferdam.role": "helper" });
+    await last?.drain();
+
+    await succeeds(task);
+    expect(said(task, { step: 100 })).toBe(allThatIsSaid);
+    expect(second.calls.filter(({ name }) => changes.includes(name))).toEqual([]);
+  });
+});
+
+test("a process that lost its name, and has it back, goes on with what the process between was running", async () => {
+  await start({ claimWaitMs: 10 });
+  await controlPlane.until(() => controlPlane.claims.length > 0);
+  controlPlane.holders.set("ns/class", "session-2");
+  await controlPlane.until(() => controlPlane.calls.filter((call) => call.endsWith("/session")).length > 1);
+  const task = controlPlane.enqueue(aTask());
+  const first = last;
+  const between = await start();
+  await inTheMiddle(task);
+
+  between.die();
+  last = first;
+  controlPlane.holders.set("ns/class", "session-1");
+
+  await succeeds(task);
+  expect(task.session).toBe("session-1");
+  expect(said(task, { step: 100 })).toBe(allThatIsSaid);
+  expect(begun).toHaveLength(1);
+  await nothingLeft();
+});
+
+test("what an agent of several classes left goes though the token of one of them is refused", async () => {
+  const classes = ["ns/class", "ns/gone"].map((name) => ({ name, token: new Secret(name) }));
+  controlPlane.classes.set("ns/class", "ns/class");
+  const labels = { ...ownerLabels({ name: "agent-1", classes }), "dev.cofferdam.role": "sandbox" };
+  await engine.create(aPlan({ name: "sandbox", labels }), never);
+
+  await start({ classes });
+
+  await expect.poll(async () => await engine.inspect("sandbox", never), { timeout: 10_000 }).toBeUndefined();
+});
+
+test("of two containers of one attempt the one is taken up that was started, and the other goes", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const first = await start();
+  await inTheMiddle(task);
+  first.die();
+  const [container] = await engine.list({ "dev.cofferdam.task": task.task.id }, never);
+  const { name = "" } = (await engine.inspect(container?.id ?? "", never)) ?? {};
+  await engine.create(aPlan({ name: `${name}.twin`, labels: container?.labels ?? {} }), never);
+
+  await start();
+
+  await succeeds(task);
+  expect(said(task, { step: 100 })).toBe(allThatIsSaid);
+  expect(begun).toHaveLength(1);
+  await nothingLeft();
+});
+
+test("of two containers of one attempt that were never started one is begun, and the other goes", async () => {
+  const task = controlPlane.enqueue(aTask());
+  const first = await start({}, { atCall: "create", when: "after" });
+  await first.died;
+  const [container] = await engine.list({ "dev.cofferdam.task": task.task.id }, never);
+  const { name = "" } = (await engine.inspect(container?.id ?? "", never)) ?? {};
+  await engine.create(aPlan({ name: `${name}.twin`, labels: container?.labels ?? {} }), never);
+
+  await start();
+
+  await succeeds(task);
+  expect(begun).toEqual([name]);
+  await nothingLeft();
 });
 
 describe("an engine that comes back", () => {

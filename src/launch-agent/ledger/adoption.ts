@@ -5,6 +5,7 @@ import type { AdoptedClaim, AgentApi } from "../api/client.ts";
 import { errorFacts } from "../log.ts";
 import { label, type Role } from "../plan/labels.ts";
 import type { Adoptable, FoundPrimary, FoundService } from "../task/adoptable.ts";
+import { removeContainers } from "../task/clean-up.ts";
 import type { Ground } from "../task/ground.ts";
 import { handOverSubject } from "../task/proof.ts";
 import { probe } from "./probe.ts";
@@ -15,8 +16,8 @@ export interface AdoptionOptions {
   session: OpenSession;
   /** Of the classes that this agent serves. */
   tokens: readonly Secret[];
-  /** Whether this process has it already. */
-  owns: (labels: Readonly<Record<string, string>>) => boolean;
+  /** Whether what carries these labels was an earlier process's of this agent, in these classes. */
+  isLeft: (labels: Readonly<Record<string, string>>) => boolean;
   signal: AbortSignal;
 }
 
@@ -34,14 +35,18 @@ interface Found {
 export async function adoptTasks(options: AdoptionOptions): Promise<Adoptable[]> {
   const states = await containersOfDead(options);
   const found = await Promise.all(states.map((state) => identify(state, options)));
-  const adopted = await Promise.all(found.map(async (one) => one && (await adoptOne(one, states, options))));
+  const distinct = await withoutDoubles(
+    found.filter((one) => one !== undefined),
+    options,
+  );
+  const adopted = await Promise.all(distinct.map(async (one) => await adoptOne(one, states, options)));
   return adopted.filter((one) => one !== undefined);
 }
 
-async function containersOfDead({ ground, owns, signal }: AdoptionOptions): Promise<ContainerState[]> {
+async function containersOfDead({ ground, isLeft, signal }: AdoptionOptions): Promise<ContainerState[]> {
   const { engine, agent } = ground;
   const objects = await engine.list({ [label.agent]: agent.name }, signal);
-  const containers = objects.filter((object) => object.kind === "container" && !owns(object.labels));
+  const containers = objects.filter(({ kind, labels }) => kind === "container" && isLeft(labels));
   const states = await Promise.all(containers.map(({ id }) => engine.inspect(id, signal)));
   return states.filter((state) => state !== undefined);
 }
@@ -75,6 +80,28 @@ async function look(state: ContainerState, { ground, signal }: AdoptionOptions):
     if (isEngineError(error, "unreachable")) throw error;
     return { state };
   }
+}
+
+/**
+ * One container for each attempt: whoever begins it owns all that carries the attempt in a label. Removes the others. The one that has
+ * the task goes before one that may get it, and that before one that has never been started.
+ */
+async function withoutDoubles(found: readonly Found[], { ground }: AdoptionOptions): Promise<Found[]> {
+  const rank = ({ primary: { state, greeting } }: Found) =>
+    Number(greeting?.accepted !== undefined) * 4 + Number(state.running) * 2 + Number(state.phase !== "created");
+  const kept = new Map<string, Found>();
+  for (const one of found.toSorted((a, b) => rank(b) - rank(a))) {
+    const key = `${one.taskId} ${one.attempt}`;
+    if (!kept.has(key)) kept.set(key, one);
+  }
+  const distinct = [...kept.values()];
+  const doubles = found.filter((one) => !distinct.includes(one)).map(({ primary }) => primary);
+  for (const { greeting } of doubles) greeting?.attachment.close();
+  await removeContainers(
+    doubles.map(({ state }) => state.id),
+    ground,
+  );
+  return distinct;
 }
 
 async function adoptOne(

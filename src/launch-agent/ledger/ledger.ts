@@ -4,11 +4,10 @@ import { label, type Role } from "../plan/labels.ts";
 
 export interface LedgerOptions {
   engine: Engine;
-  agentName: string;
   /** Whether what carries these labels is in the hands of this process. Asked right before something is removed. */
   owns: (labels: Readonly<Record<string, string>>) => boolean;
-  /** Whether what is this agent's, and not in the hands of this process, is nobody's: nobody else can have it, nor adopt it. */
-  mayClear: () => boolean;
+  /** Whether what carries these labels is this agent's, and nobody's where this process does not own it. */
+  mayClear: (labels: Readonly<Record<string, string>>) => boolean;
   onOrphans: (count: number) => void;
   now: () => number;
   log: Log;
@@ -47,13 +46,9 @@ export class Ledger {
     return lists.flat().toSorted((a, b) => Number(a.kind === "volume") - Number(b.kind === "volume"));
   }
 
-  #isOurs(object: OwnedObject): boolean {
-    return object.labels[label.agent] === this.#options.agentName;
-  }
-
   #isOrphan(object: OwnedObject): boolean {
-    if (this.#options.owns(object.labels)) return false;
-    return (this.#isOurs(object) && this.#options.mayClear()) || this.#isPastDeadline(object);
+    const { owns, mayClear } = this.#options;
+    return !owns(object.labels) && (mayClear(object.labels) || this.#isPastDeadline(object));
   }
 
   #isPastDeadline(object: OwnedObject): boolean {

@@ -11,7 +11,7 @@ const lastMs = 10_000;
 export interface SweeperOptions {
   ledger: Pick<Ledger, "sweep">;
   /** Undefined: nobody was this agent before. */
-  succession: Pick<Succession, "mayClear"> | undefined;
+  succession: Pick<Succession, "isDone"> | undefined;
   clock: Clock;
   log: Log;
 }
@@ -20,6 +20,7 @@ export interface SweeperOptions {
 export class Sweeper {
   readonly #options: SweeperOptions;
   #hasCleared = false;
+  #woken = Promise.withResolvers<void>();
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -31,9 +32,18 @@ export class Sweeper {
     if (!(await settledWithin(adopted, firstMs, clock))) await this.#sweep(signal);
     await adopted;
     while (!signal.aborted) {
+      this.#woken = Promise.withResolvers();
       await this.#sweep(signal);
-      await clock.sleep(pauseMs, signal).catch(() => undefined);
+      const waited = new AbortController();
+      const pause = clock.sleep(pauseMs, AbortSignal.any([signal, waited.signal])).catch(() => undefined);
+      await Promise.race([pause, this.#woken.promise]);
+      waited.abort();
     }
+  }
+
+  /** More may be cleared away than before. */
+  lookAgain(): void {
+    this.#woken.resolve();
   }
 
   /** It has not once looked for all that the earlier processes of its name left. */
@@ -49,10 +59,10 @@ export class Sweeper {
   async #sweep(signal: AbortSignal): Promise<void> {
     const { ledger, succession, log } = this.#options;
     try {
-      const mayClear = succession?.mayClear === true;
+      const isDone = succession?.isDone === true;
       await ledger.sweep(signal);
       // One that was cut off resolves, too.
-      if (mayClear && !signal.aborted) this.#hasCleared = true;
+      if (isDone && !signal.aborted) this.#hasCleared = true;
     } catch (error) {
       if (!signal.aborted) log.warn(errorFacts(error), "could not look for what dead agents left");
     }

@@ -4,6 +4,10 @@ export const label = {
   task: "dev.cofferdam.task",
   attempt: "dev.cofferdam.attempt",
   class: "dev.cofferdam.class",
+  /** Which control plane it is of, where an agent has to tell several apart. */
+  scope: "dev.cofferdam.scope",
+  /** Classes whose agent it is of, with commas between: the one that its task was queued for, or all that its agent serves. */
+  classes: "dev.cofferdam.classes",
   /** Milliseconds since the epoch: whoever finds it later than this may remove it. */
   deadline: "dev.cofferdam.deadline",
   role: "dev.cofferdam.role",

@@ -21,9 +21,15 @@ const image: Image = {
 function input(task: Task, changes: Partial<PlanInput> = {}): PlanInput {
   return {
     task,
+    queuedFor: "ns/queue",
     image,
     account: { uid: 1001, gid: 1002, home: "/home/circleci" },
-    agent: { name: "agent-1", architecture: "amd64", argv: ["/opt/cofferdam/node", "x.cjs"], volume: "agent-volume" },
+    agent: {
+      labels: { "dev.cofferdam.agent": "agent-1" },
+      architecture: "amd64",
+      argv: ["/opt/cofferdam/node", "x.cjs"],
+      volume: "agent-volume",
+    },
     nowMs: 1_000_000,
     slackMs: 30 * 60_000,
     ...changes,
@@ -56,6 +62,7 @@ test("plans the whole container of a task", () => {
         "dev.cofferdam.agent": "agent-1",
         "dev.cofferdam.attempt": "1",
         "dev.cofferdam.class": "ns/class",
+        "dev.cofferdam.classes": "ns/queue",
         "dev.cofferdam.deadline": "6400000",
         "dev.cofferdam.role": "task",
         "dev.cofferdam.task": "task-1",

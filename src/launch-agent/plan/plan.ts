@@ -4,12 +4,15 @@ import { needOf, type OpenPlan } from "../sandbox/need.ts";
 import { commandOf, endingAfter, lifeMs } from "./deadline.ts";
 import { splitEnvironment } from "./environment.ts";
 import { label, type Role } from "./labels.ts";
+import { ofClasses } from "./owner.ts";
 import { isProblem, type Problem } from "./problem.ts";
 import { shapeOf } from "./shape.ts";
 import { resolveWorkingDirectory, taskAgentPath } from "./working-directory.ts";
 
 export interface PlanInput {
   task: Task;
+  /** That the task was queued for; the class that its job names may be another one. */
+  queuedFor: string;
   /** The image that the steps run in, as the engine has it. */
   image: Image;
   account: Account;
@@ -22,7 +25,8 @@ export interface PlanInput {
 
 /** What the plan has to know of who makes it. */
 export interface PlanningAgent {
-  name: string;
+  /** On all that it makes. */
+  labels: Readonly<Record<string, string>>;
   /** The engine's architecture, in the words of images. */
   architecture: string;
   /** Starts the task agent. */
@@ -60,7 +64,7 @@ export function planTask(input: PlanInput): TaskPlan | Problem {
   };
 }
 
-export interface PoolInput extends Omit<PlanInput, "task" | "slackMs"> {
+export interface PoolInput extends Omit<PlanInput, "task" | "queuedFor" | "slackMs"> {
   spec: ContainerSpec;
   /** Unique among all containers. */
   id: string;
@@ -78,7 +82,7 @@ export function planWaiting(input: PoolInput): OpenPlan | Problem {
   return {
     ...primary,
     labels: {
-      [label.agent]: agent.name,
+      ...agent.labels,
       [label.class]: spec.resourceClass,
       [label.deadline]: String(nowMs + longestMs),
       [label.role]: "pool" satisfies Role,
@@ -185,7 +189,8 @@ function containerName(task: Pick<Task, "id" | "attempt">, index: number): strin
 function labels(input: Omit<PlanInput, "account">, role: Role): Record<string, string> {
   const { task, agent } = input;
   return {
-    [label.agent]: agent.name,
+    ...agent.labels,
+    ...ofClasses([input.queuedFor]),
     [label.task]: task.id,
     [label.attempt]: String(task.attempt),
     [label.class]: task.container.resourceClass,

@@ -27,12 +27,13 @@ export async function planAhead(ground: Ground, ahead: Ahead): Promise<OpenPlan 
   const image = isDocker ? present : agent.image;
   if (!image) return undefined;
   const account = await ground.engine.account(image, own?.user, signal);
-  const { name, architecture } = { name: ground.agent.name, architecture: ground.info.architecture };
+  const { labels } = ground.agent;
+  const { architecture } = ground.info;
   const plan = planWaiting({
     spec,
     image,
     account,
-    agent: { name, architecture, argv: agent.argv, volume: agent.volume },
+    agent: { labels, architecture, argv: agent.argv, volume: agent.volume },
     nowMs: ground.clock.now(),
     id,
     longestMs,

@@ -13,6 +13,7 @@ import { createLog } from "../logging/create-log.ts";
 import type { Redactor } from "../logging/redactor.ts";
 import type { Options } from "../options.ts";
 import { label, type Role } from "../plan/labels.ts";
+import { type Owner, ownerLabels } from "../plan/owner.ts";
 import { exitCode } from "../settings/exit-codes.ts";
 import { hostFiles } from "../settings/files.ts";
 import { ownName } from "../settings/own-name.ts";
@@ -33,9 +34,9 @@ export function openLog(options: Options, redactor: Redactor) {
 }
 
 /** Helpers run for moments. One that is found later was left by a process that died. */
-export function helperLabels({ name, session }: { name: string; session: string }): Record<string, string> {
+export function helperLabels(owner: Owner, session: string): Record<string, string> {
   return {
-    [label.agent]: name,
+    ...ownerLabels(owner),
     [label.session]: session,
     [label.role]: "helper" satisfies Role,
     [label.deadline]: String(systemClock.now() + helperLifeMs),

@@ -10,6 +10,7 @@ import { serveHealth } from "../health/server.ts";
 import type { Ending, LaunchAgent } from "../launch-agent.ts";
 import { Redactor, secretsOfTask } from "../logging/redactor.ts";
 import { capacityOf, diskOf, modesOf, type Options, policyOf, poolOf, sandboxesOf } from "../options.ts";
+import { scopeOf } from "../plan/owner.ts";
 import { exitCode } from "../settings/exit-codes.ts";
 import { hostFiles } from "../settings/files.ts";
 import { type Problems, readSettings, type Settings } from "../settings/settings.ts";
@@ -84,7 +85,8 @@ async function run(settings: Settings, world: World): Promise<number> {
   const metrics = createMetrics({ version: world.version, status: () => agent?.status() });
   const name = nameOf(options);
   const session = randomUUID();
-  const labels = () => helperLabels({ name, session });
+  const owner = { name, scope: scopeOf(options.CIRCLECI_RUNNER_API_URL), classes };
+  const labels = () => helperLabels(owner, session);
   const engine = watchedEngine(openEngine(options, labels), (code) => metrics.onEngineError(code));
   const engineInfo = await askEngine(engine);
   for (const notice of noticesOf(engineInfo)) log.warn({ engine: engineInfo.kind }, notice);
@@ -92,11 +94,10 @@ async function run(settings: Settings, world: World): Promise<number> {
   const own = openOwnImage({ ...world, options, api, engine, engineAddress: engineAddressOf(options), log });
   await own.takePlaceOfPredecessor();
   const started = startLaunchAgent({
+    ...owner,
     api,
-    classes,
     engine,
     engineInfo,
-    name,
     session,
     hostname: hostname(),
     version: world.version,

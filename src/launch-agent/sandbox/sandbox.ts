@@ -206,7 +206,7 @@ export async function runHelper(
   const { engine, clock, agent } = ground;
   const name = `cofferdam-helper-${newId()}`;
   const labels = {
-    [label.agent]: agent.name,
+    ...agent.labels,
     [label.role]: "sandbox" satisfies Role,
     [label.sandbox]: name,
     [label.deadline]: String(clock.now() + helperLifeMs),
@@ -228,7 +228,7 @@ function sandboxPlan({ ground, image, network }: SandboxKit, name: string, order
   return {
     name,
     labels: {
-      [label.agent]: agent.name,
+      ...agent.labels,
       [label.role]: "sandbox" satisfies Role,
       [label.sandbox]: name,
       [label.rules]: order.rules.hash,

@@ -4,6 +4,7 @@ import { FakeHost, isSandbox, playSandbox, sandboxImageLabels } from "../../../t
 import { until } from "../../../test/fakes/until.ts";
 import { createDummyEngine, type DummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
+import { Secret } from "../../lib/secret.ts";
 import { Network } from "../../protocol/task.ts";
 import { type LaidGround, layGround } from "../ground.ts";
 import type { SandboxNeed } from "./need.ts";
@@ -35,7 +36,7 @@ afterEach(async () => {
 
 async function open(options: Partial<SandboxOptions> = {}, fault?: (call: string) => EngineError | undefined) {
   engine = createDummyEngine({
-    requiredLabels: ["dev.cofferdam.agent", "dev.cofferdam.role", "dev.cofferdam.deadline"],
+    requiredLabels: ["agent", "scope", "classes", "role", "deadline"].map((name) => `dev.cofferdam.${name}`),
     images: { [anAgent.taskAgentImage]: { labels: sandboxImageLabels } },
     program: async (process) => (isSandbox(process) ? await playSandbox(process, () => look) : 0),
     helper: host.helper,
@@ -49,6 +50,8 @@ async function openAgain(options: Partial<SandboxOptions> = {}): Promise<Sandbox
   laid = layGround(
     {
       ...anAgent,
+      scope: "scope",
+      classes: [{ name: "ns/class", token: new Secret("t") }],
       engine,
       resolve: async () => addresses,
       sandboxes: { mode: "required", ready: 1, pauseMs: 0, ...options },

@@ -17,7 +17,8 @@ export interface Ground {
   disk?: DiskKeeper;
   taskAgent: TaskAgentSource;
   gate: StartGate;
-  agent: { name: string; hostname: string; version: string };
+  /** `labels`: on all that it makes. */
+  agent: { name: string; hostname: string; version: string; labels: Readonly<Record<string, string>> };
   limits: TaskTimes;
   clock: Clock;
   random: () => number;

@@ -41,7 +41,7 @@ export async function spinUp(
   const image = isDocker ? images[0] : agent.image;
   if (!image) throw new ConfigFault("the job has a docker executor without an image");
   const account = await accountOf(task, image, { context, signal });
-  const plan = planTask({ ...planInput(task, image, agent, context), account });
+  const plan = planTask({ ...planInput(task, image, agent, context), queuedFor: options.resourceClass, account });
   if (isProblem(plan)) throw new ConfigFault(plan.problem);
   if (!isDocker) lane.line(spinUpStep, imageInWords("of the task agent", image));
   lane.line(spinUpStep, classInWords(task.container));
@@ -54,10 +54,10 @@ export async function spinUp(
 export function servicePlan(
   task: Task,
   context: TaskContext,
-  service: { spec: ImageSpec; image: Image; agent: TaskAgent; index: number; joins: string },
+  service: { spec: ImageSpec; image: Image; agent: TaskAgent; index: number; joins: string; resourceClass: string },
 ): ContainerPlan {
-  const { spec, image, agent, index, joins } = service;
-  const plan = planService(planInput(task, image, agent, context), { spec, index, joins });
+  const { spec, image, agent, index, joins, resourceClass: queuedFor } = service;
+  const plan = planService({ ...planInput(task, image, agent, context), queuedFor }, { spec, index, joins });
   if (isProblem(plan)) throw new ConfigFault(plan.problem);
   return plan;
 }
@@ -67,7 +67,7 @@ function planInput(task: Task, image: Image, agent: TaskAgent, context: TaskCont
     task,
     image,
     agent: {
-      name: context.agent.name,
+      labels: context.agent.labels,
       architecture: context.info.architecture,
       argv: agent.argv,
       volume: agent.volume,

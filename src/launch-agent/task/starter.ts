@@ -154,14 +154,14 @@ export class TaskStarter {
 
   async #startServices(spun: SpunUp): Promise<void> {
     const { claim, context, containers, services, alongside } = this.#parts;
-    const { task } = claim;
+    const { task, resourceClass } = claim;
     const joins = containers.primary ?? "";
     await Promise.all(
       task.container.images.slice(1).map(async (spec, at) => {
         const index = at + 1;
         const image = spun.images[index];
         if (!image) return;
-        const plan = servicePlan(task, context, { spec, image, agent: spun.agent, index, joins });
+        const plan = servicePlan(task, context, { spec, image, agent: spun.agent, index, joins, resourceClass });
         const started = await containers.startService(plan);
         alongside(services.follow({ ...started, step: index, name: spec.image }));
       }),

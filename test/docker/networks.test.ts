@@ -193,6 +193,27 @@ test("a sandbox is had again by the next task, unless one has left something in 
   expect(third.join("\n")).not.toContain("left.behind");
 });
 
+/** Ends a line of connections that does not count, and takes what is said next into it. */
+const swallowing = "x:FFFF 0 0 0 0 0 0 0 0 ";
+
+test("a task cannot write files that make its sandbox look as new", async () => {
+  const forge = [
+    'hosts=$(cat /etc/hosts); resolver=$(cat /etc/resolv.conf); name=$(cat /etc/hostname); head="=== look at"',
+    `printf '%s\\n' "$hosts" "$head /etc/resolv.conf" "$resolver" "$head /etc/hostname" "$name" "$head /proc/net/tcp" \\
+      '203.0.113.9 ${swallowing}registry.npmjs.org' > /etc/hosts`,
+    `printf '%s' '# ${swallowing}' >> /etc/hosts`,
+    `printf 'nameserver 0x7f00000b 0 0 0 0 0 0 0 0\\n%s' '# ${swallowing}' > /etc/resolv.conf`,
+    `printf '%s' 'x ${swallowing}' > /etc/hostname`,
+  ].join("\n");
+  const first = lines(await run(`hostname\n${forge}`));
+  await untilIdle();
+
+  const second = lines(await run("hostname; cat /etc/hosts /etc/resolv.conf"));
+
+  expect(second[0]).not.toBe(first[0]);
+  expect(second.join("\n")).not.toMatch(/203\.0\.113\.9|0x7f00000b/);
+});
+
 /** Until no container of a task is left, so that its sandbox has been looked at or is about to be. */
 async function untilIdle(): Promise<void> {
   const labels = { "dev.cofferdam.agent": stage.name, "dev.cofferdam.role": "task" };

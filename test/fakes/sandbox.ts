@@ -31,10 +31,11 @@ export class FakeHost {
   };
 }
 
-/** Plays an idle sandbox: says how it looks for each word. `look` is what a task may have changed. */
-export async function playSandbox(process: DummyProcess, look: () => string): Promise<number> {
+/** Plays an idle sandbox: says how it looks for each word. `hosts` is what a task may have changed. */
+export async function playSandbox(process: DummyProcess, hosts: () => string): Promise<number> {
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
-    for (const word of chunk.toString().split("\n").filter(Boolean)) process.stdout.write(`${look()}=== end ${word}\n`);
+    for (const word of chunk.toString().split("\n").filter(Boolean))
+      process.stdout.write(`\n=== ${word} /etc/hosts\n${hosts()}\n=== ${word} end\n`);
   }
   return 0;
 }

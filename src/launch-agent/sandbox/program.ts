@@ -15,45 +15,58 @@ const looked = [
   "/proc/net/unix",
 ];
 
-/** What runs in a sandbox: nothing, but that it says how the sandbox looks for each line that it reads. Ends by itself in the end. */
+/**
+ * What runs in a sandbox: nothing, but that it says how the sandbox looks for each line that it reads. Ends by itself in the end. A task
+ * decides what stands in these files, and where they end: so each header begins a line of its own and has the word that was read, which
+ * was chosen when no task was in it any more.
+ */
 export function sandboxCommand(lifeMs: number): string[] {
-  const look = looked.map((file) => `echo "${begin} ${file}"; ${busybox} cat ${file} 2>/dev/null`).join("; ");
-  const script = `while read -r word; do ${look}; echo "${end} $word"; done`;
+  const look = looked.map((file) => `${headed(file)}; ${shown(file)}`).join("; ");
+  const script = `while read -r word; do ${look}; ${headed(end)}; done`;
   return endingAfter(lifeMs, [busybox, "sh", "-c", script]);
 }
 
-const begin = "=== look at";
-const end = "=== end";
+const mark = "===";
+const end = "end";
 
-/** The line that ends the answer to a word. */
+function headed(title: string): string {
+  return `echo; echo "${mark} $word ${title}"`;
+}
+
+/** Of what a task can write, also who may read and write it from then on. */
+function shown(file: string): string {
+  const owned = isShared(file) ? `${busybox} stat -c "%a %u %g" ${file} 2>/dev/null; ` : "";
+  return `${owned}${busybox} cat ${file} 2>/dev/null`;
+}
+
+function isShared(file: string): boolean {
+  return file.startsWith("/etc/");
+}
+
+/** What ends the answer to a word. */
 export function endOf(word: string): string {
-  return `${end} ${word}\n`;
+  return `\n${mark} ${word} ${end}\n`;
 }
 
 /** Below it are ports that somebody listens at on purpose. */
 const firstEphemeralPort = 32_768;
 
 /**
- * All that matters of such an answer. Two of a sandbox are equal where a task that comes after the second finds what one found that
- * came after the first. What the kernel still winds up of closed connections is left out: nobody has them, and nobody can.
+ * All that matters of the answer to a word, without its end. Two of a sandbox are equal where a task that comes after the second finds
+ * what one found that came after the first. What the kernel still winds up of closed connections is left out: nobody has them, and
+ * nobody can.
  */
-export function likenessOf(answer: string): string {
-  let file = "";
-  const lines: string[] = [];
-  for (const line of answer.split("\n")) {
-    if (line.startsWith(begin)) {
-      file = line.slice(begin.length + 1);
-      lines.push(file);
-    } else {
-      const kept = keptOf(file, line);
-      if (kept !== undefined) lines.push(kept);
-    }
-  }
-  return lines.join("\n");
+export function likenessOf(answer: string, word: string): string {
+  const parts = answer.split(`\n${mark} ${word} `).map((part) => {
+    const [file = "", ...lines] = part.split("\n");
+    return [file, lines.flatMap((line) => keptOf(file, line) ?? [])];
+  });
+  // Not lines again: nothing in a file can look like the beginning of the next one.
+  return JSON.stringify(parts);
 }
 
 function keptOf(file: string, line: string): string | undefined {
-  if (file.startsWith("/etc/")) return line;
+  if (isShared(file)) return line;
   const columns = line.trim().split(/\s+/);
   // Pointers and counters change by themselves.
   if (file === "/proc/net/unix") return columns.slice(3, 6).join(" ") + (columns[7] ?? "");

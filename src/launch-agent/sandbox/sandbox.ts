@@ -12,6 +12,7 @@ const mebibyte = 1024 * 1024;
 /** An idle shell and its init; room for the engine's own start. */
 export const sandboxBytes = 32 * mebibyte;
 const answerMs = 5_000;
+/** What a task can write may have no end. Whatever says more is not as new. */
 const mostAnswerBytes = mebibyte;
 
 /** What helpers are made of. */
@@ -81,7 +82,7 @@ export class Sandbox {
     for (const stream of ["stdin", "stdout", "stderr"] as const) made.attachment[stream].on("error", () => {});
     made.attachment.stderr.resume();
     made.attachment.stdout.on("data", (chunk: Buffer) => {
-      this.#said = (this.#said + chunk.toString("latin1")).slice(-mostAnswerBytes);
+      this.#said = (this.#said + chunk.toString("latin1")).slice(0, mostAnswerBytes);
     });
   }
 
@@ -180,15 +181,17 @@ export class Sandbox {
     this.#said = "";
     const { stdin, stdout } = this.#attachment;
     const { promise, resolve } = Promise.withResolvers<void>();
+    const isWhole = () => this.#said.endsWith(endOf(word));
     const onData = () => {
-      if (this.#said.endsWith(endOf(word))) resolve();
+      if (isWhole() || this.#said.length >= mostAnswerBytes) resolve();
     };
     stdout.on("data", onData);
     stdin.write(`${word}\n`);
     const isAnswered = await settledWithin(promise, answerMs, clock);
     stdout.off("data", onData);
     if (!isAnswered) throw new Error("a sandbox does not answer");
-    return likenessOf(this.#said.slice(0, -endOf(word).length));
+    if (!isWhole()) throw new Error("a sandbox has more to say of itself than it can have");
+    return likenessOf(this.#said.slice(0, -endOf(word).length), word);
   }
 
   async #help(command: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

@@ -17,13 +17,13 @@ const never = new AbortController().signal;
 let host: FakeHost;
 let engine: DummyEngine;
 let laid: LaidGround;
-/** What the sandboxes look like. */
-let look: string;
+/** What the sandboxes have in a file that tasks can write. */
+let hosts: string;
 let addresses: string[];
 
 beforeEach(() => {
   host = new FakeHost();
-  look = "=== look at /etc/hosts\n127.0.0.1 localhost\n";
+  hosts = "127.0.0.1 localhost\n";
   addresses = ["198.51.100.7"];
 });
 
@@ -38,7 +38,7 @@ async function open(options: Partial<SandboxOptions> = {}, fault?: (call: string
   engine = createDummyEngine({
     requiredLabels: ["agent", "scope", "classes", "role", "deadline"].map((name) => `dev.cofferdam.${name}`),
     images: { [anAgent.taskAgentImage]: { labels: sandboxImageLabels } },
-    program: async (process) => (isSandbox(process) ? await playSandbox(process, () => look) : 0),
+    program: async (process) => (isSandbox(process) ? await playSandbox(process, () => hosts) : 0),
     helper: host.helper,
     ...(fault ? { fault } : {}),
   });
@@ -112,11 +112,18 @@ test("two tasks at once never have one", async () => {
 test("one in which a task has left something is thrown away", async () => {
   const sandboxes = await open();
   const sandbox = await take(sandboxes);
-  look += "203.0.113.1 registry.example.com\n";
+  hosts += "203.0.113.1 registry.example.com\n";
   sandboxes.giveBack(sandbox);
   await until(() => !sandboxes.owns(sandbox.name));
 
   expect(await engine.inspect(sandbox.id, never)).toBeUndefined();
+});
+
+test("one that does not come to an end of saying how it looks is never used", async () => {
+  const sandboxes = await open();
+  hosts = "127.0.0.1 localhost\n".repeat(100_000);
+
+  await expect(take(sandboxes)).rejects.toThrow(/more to say of itself than it can have/);
 });
 
 test("one is thrown away where something may still be in it, or where nobody may have it next", async () => {

@@ -50,7 +50,8 @@ export interface Engine {
   removeNetwork(id: string, signal: AbortSignal): Promise<boolean>;
   /**
    * Runs a command in a container for it alone, to its end, and removes that: read-only, without mounts, as root. Only for commands
-   * and images of ours: on the host's network it has no capability, in a container's network it may change that.
+   * and images of ours: on the host's network it has no capability, in a container's network it may change that. Where the signal ends
+   * it, that is removed behind the caller.
    */
   runHelper(plan: HelperPlan, signal: AbortSignal): Promise<HelperResult>;
   /** Makes a container with its workspace, not started. A plan whose name is taken fails with `conflict`. */

@@ -18,6 +18,7 @@ export async function realEngine(): Promise<ContractSubject> {
       sleep: () => sh("exec sleep 1000"),
       eat: () => sh("exec tail /dev/zero"),
       help: ({ stdout, exit }) => ["/bin/sh", "-c", `printf %s '${stdout}'; exit ${exit}`],
+      helpForever: () => ["/bin/sh", "-c", "exec sleep 1000"],
     },
   };
 }

@@ -1,7 +1,15 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { finished } from "node:stream/promises";
 import { afterAll, beforeAll, describe, expect, test as vitest } from "vitest";
-import { type Attachment, type ContainerPlan, type Engine, type Exit, isEngineError } from "../../src/engine/engine.ts";
+import {
+  type Attachment,
+  type ContainerPlan,
+  type Engine,
+  type Exit,
+  type HelperPlan,
+  isEngineError,
+} from "../../src/engine/engine.ts";
+import { until } from "../fakes/until.ts";
 
 /** What a command in the container does, said in words that every engine under test can turn into a command. */
 interface Scripts {
@@ -15,6 +23,8 @@ interface Scripts {
   eat: () => Partial<ContainerPlan>;
   /** The command of a helper that writes this to stdout and exits. */
   help: (orders: { stdout: string; exit: number }) => string[];
+  /** Of one that runs until it is killed. */
+  helpForever: () => string[];
 }
 
 export interface ContractSubject {
@@ -255,16 +265,26 @@ export function engineContract(
       expect(await engine.removeNetwork(networkId, never)).toBe(true);
     });
 
+    function helper(part: string, command: string[]): HelperPlan {
+      const name = `cofferdam-contract-${run.slice(0, 8)}-${part}`;
+      return { name, labels: { ...label, part }, image: subject.image, command, network: { mode: "host" } };
+    }
+
     test("a helper's output and exit code come back, and it is gone", async () => {
-      const helper = {
-        name: `cofferdam-contract-${run.slice(0, 8)}-helper`,
-        labels: { ...label, part: "helper" },
-        image: subject.image,
-        command: subject.scripts.help({ stdout: "helped", exit: 3 }),
-        network: { mode: "host" } as const,
-      };
-      expect(await engine.runHelper(helper, never)).toEqual({ code: 3, stdout: "helped", stderr: "" });
-      expect(await engine.list(helper.labels, never)).toEqual([]);
+      const plan = helper("helper", subject.scripts.help({ stdout: "helped", exit: 3 }));
+      expect(await engine.runHelper(plan, never)).toEqual({ code: 3, stdout: "helped", stderr: "" });
+      expect(await engine.list(plan.labels, never)).toEqual([]);
+    });
+
+    test("a helper that is given up is gone soon, though somebody has paused it", async () => {
+      const plan = helper("endless", subject.scripts.helpForever());
+      const patience = new AbortController();
+      const failure = engine.runHelper(plan, patience.signal).catch((error: unknown) => error);
+      await until(async () => (await engine.list(plan.labels, never)).some((object) => object.running));
+      await subject.setPaused(plan.name, true);
+      patience.abort();
+      expect(await failure).toMatchObject({ code: "aborted" });
+      await until(async () => (await engine.list(plan.labels, never)).length === 0);
     });
 
     test("what somebody has paused is known by its labels, and still runs", async () => {

@@ -40,12 +40,17 @@ export class ManualClock implements Clock {
   /** Wakes whoever has slept until then, and waits until as many sleep again: loops have done their work. */
   async set(now: string): Promise<void> {
     const asleep = this.#sleepers.size;
-    this.#nowMs = Date.parse(now);
+    this.pass(Date.parse(now) - this.#nowMs);
+    while (this.#sleepers.size < asleep) await turn();
+  }
+
+  /** The same of what sleeps once only: waits for nobody. */
+  pass(ms: number): void {
+    this.#nowMs += ms;
     const woken = [...this.#sleepers].filter(({ untilMs }) => untilMs <= this.#nowMs);
     for (const sleeper of woken) {
       this.#sleepers.delete(sleeper);
       sleeper.wake();
     }
-    while (this.#sleepers.size < asleep) await turn();
   }
 }

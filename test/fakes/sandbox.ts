@@ -15,12 +15,18 @@ nameserver 192.0.2.53
 export class FakeHost {
   /** What the next helpers do instead of succeeding. */
   broken: "no" | "fails" | "loses-rules" = "no";
+  /** Id of the container whose next helper does not end. */
+  stuck: string | undefined;
   says = hostSays;
   /** Every script that was set, joined by newlines. */
   readonly scripts: string[] = [];
 
-  readonly helper = ({ command, network }: HelperPlan): HelperResult => {
+  readonly helper = ({ command, network }: HelperPlan): HelperResult | Promise<HelperResult> => {
     if (network.mode === "host") return { code: 0, stdout: this.says, stderr: "" };
+    if (network.container === this.stuck) {
+      this.stuck = undefined;
+      return new Promise(() => {});
+    }
     if (this.broken === "fails") return { code: 1, stdout: "", stderr: "Operation not permitted\n" };
     const script = command.slice(command.indexOf("nft") + 1).join("\n");
     this.scripts.push(script);

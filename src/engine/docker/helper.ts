@@ -4,6 +4,7 @@ import { CreatedAnswer, checked } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { attachContainer, startContainer, waitContainer } from "./container.ts";
 import type { HostConfig } from "./create-body.ts";
+import { withDeadline } from "./deadline.ts";
 import { helperUlimits } from "./podman.ts";
 import { checkedName, checkedReference } from "./reference.ts";
 import { withHelper } from "./remove.ts";
@@ -17,10 +18,11 @@ export async function runHelper(client: Client, plan: HelperPlan, signal: AbortS
   checkedReference(plan.image);
   const { dialect } = await client.session(signal);
   const body = helperBody(plan, dialect.createMakesVolumes ? {} : { Ulimits: helperUlimits });
-  const request = { method: "POST", path: "/containers/create", query, body, what, signal } as const;
+  const request = { method: "POST", path: "/containers/create", query, body, what } as const;
   return await withHelper(client, plan.name, async () => {
-    const answer = await client.json({ ...request, timeoutMs: client.longCallTimeoutMs });
-    const { Id } = checked(CreatedAnswer, answer, what);
+    // Not under the caller's signal: an engine makes it all the same, and it has to be there to be removed.
+    const creating = { ...request, signal: new AbortController().signal, timeoutMs: client.longCallTimeoutMs };
+    const { Id } = checked(CreatedAnswer, await client.json(creating), what);
     const attachment = await attachContainer(client, Id, signal);
     attachment.stdin.on("error", () => {});
     try {
@@ -28,7 +30,7 @@ export async function runHelper(client: Client, plan: HelperPlan, signal: AbortS
       output.catch(() => {});
       await startContainer(client, Id, signal);
       const { code } = await waitContainer(client, Id, signal);
-      const [stdout, stderr] = await output;
+      const [stdout, stderr] = await withDeadline({ signal, timeoutMs: undefined, what }, async () => await output);
       return { code, stdout, stderr };
     } finally {
       attachment.close();

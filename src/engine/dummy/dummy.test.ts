@@ -25,7 +25,12 @@ async function program(process: DummyProcess): Promise<number> {
   return DUMMY_OOM === "1" ? 137 : Number(DUMMY_EXIT ?? 0);
 }
 
-const dummy = createDummyEngine({ program, helper: ({ command }) => JSON.parse(command[0] ?? "") });
+const forever = "forever";
+
+const dummy = createDummyEngine({
+  program,
+  helper: async ({ command: [order = ""] }) => (order === forever ? await new Promise(() => {}) : JSON.parse(order)),
+});
 
 engineContract("dummy", async () => ({
   engine: dummy,
@@ -40,6 +45,7 @@ engineContract("dummy", async () => ({
     sleep: () => ({ environment: { CONTRACT_ECHO: "forever" } }),
     eat: () => ({ environment: { DUMMY_OOM: "1" } }),
     help: ({ stdout, exit }) => [JSON.stringify({ code: exit, stdout, stderr: "" })],
+    helpForever: () => [forever],
   },
 }));
 

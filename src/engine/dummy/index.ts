@@ -12,7 +12,7 @@ import {
 import { CallerError, faultOfLabels, faultOfPlan, faultOfStart } from "./caller.ts";
 import { DummyContainer, type DummyProgram } from "./container.ts";
 import { type DummyImage, DummyImages } from "./images.ts";
-import { objectsOf, sharedObject } from "./objects.ts";
+import { helperObject, objectsOf, sharedObject } from "./objects.ts";
 import { obeyOrders } from "./orders.ts";
 
 export { CallerError } from "./caller.ts";
@@ -29,7 +29,7 @@ export interface DummyEngineOptions {
   /** Asked before every call; what it returns is thrown. */
   fault?: (call: keyof Engine, subject: string) => EngineError | undefined;
   /** Plays what helpers run; absent: says nothing and succeeds. */
-  helper?: (plan: HelperPlan) => HelperResult;
+  helper?: (plan: HelperPlan) => HelperResult | Promise<HelperResult>;
   newId?: () => string;
 }
 
@@ -59,6 +59,8 @@ class Dummy implements DummyEngine {
   readonly #containers = new Map<string, DummyContainer>();
   readonly #volumes = new Map<string, SharedVolume>();
   readonly #networks = new Map<string, string>();
+  /** Those that run, by name. */
+  readonly #helpers = new Map<string, HelperPlan>();
   /** Ids of containers that a caller removed: it has no business with them any more. */
   readonly #removed = new Set<string>();
   #away = false;
@@ -83,6 +85,7 @@ class Dummy implements DummyEngine {
   }
 
   setPaused(id: string, isPaused: boolean): void {
+    if (this.#helpers.has(id)) return;
     const container = this.#get(id);
     if (container.isRunning) container.phase = isPaused ? "paused" : "running";
   }
@@ -162,7 +165,13 @@ class Dummy implements DummyEngine {
     const { network } = plan;
     if (network.mode === "join" && this.#find(network.container)?.phase !== "running")
       throw new EngineError("failed", `container ${network.container}, whose network is to be joined, does not run`);
-    return this.#options.helper?.(plan) ?? { code: 0, stdout: "", stderr: "" };
+    this.#helpers.set(plan.name, plan);
+    try {
+      const played = Promise.resolve(this.#options.helper?.(plan) ?? { code: 0, stdout: "", stderr: "" });
+      return await orGivenUp(played, signal, `run ${plan.name}`);
+    } finally {
+      this.#helpers.delete(plan.name);
+    }
   };
 
   create: Engine["create"] = async (plan, signal) => {
@@ -202,14 +211,7 @@ class Dummy implements DummyEngine {
     this.#enter("wait", id, signal);
     const container = this.#get(id);
     if (container.phase === "created") this.#blame(`wait for container ${container.plan.name}, which was not started`);
-    const { promise: given, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(new EngineError("aborted", `wait for container ${id}: given up by the caller`));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return await Promise.race([container.ended, given]);
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    return await orGivenUp(container.ended, signal, `wait for container ${id}`);
   };
 
   inspect: Engine["inspect"] = async (id, signal) => {
@@ -270,6 +272,7 @@ class Dummy implements DummyEngine {
     const containers = [...this.#containers.values()];
     return [
       ...containers.flatMap((container) => objectsOf(container, this.#labelsOf(container))),
+      ...[...this.#helpers.values()].map(helperObject),
       ...[...this.#volumes.values()].map(sharedObject),
     ];
   }
@@ -303,6 +306,17 @@ class Dummy implements DummyEngine {
   #throwOrdered(plan: ContainerPlan, order: string): void {
     const code = plan.environment[order];
     if (code !== undefined) throw new EngineError(code as EngineErrorCode, `the dummy was told to answer ${code}`);
+  }
+}
+
+async function orGivenUp<T>(work: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
+  const { promise: given, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(new EngineError("aborted", `${what}: given up by the caller`));
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, given]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

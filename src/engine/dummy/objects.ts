@@ -10,6 +10,10 @@ export function objectsOf({ id, isRunning, plan }: DummyContainer, labels: Label
   return [own, { kind: "volume", id: `${id}-workspace`, labels: plan.labels, running: false }];
 }
 
+export function helperObject({ name, labels }: { name: string; labels: Labels }): OwnedObject {
+  return { kind: "container", id: name, labels: { ...labels }, running: true };
+}
+
 export function sharedObject({ name, labels }: { name: string; labels: Labels }): OwnedObject {
   return { kind: "volume", id: name, labels: { ...labels }, running: false };
 }

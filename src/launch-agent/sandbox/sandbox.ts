@@ -1,4 +1,10 @@
-import type { Attachment, ContainerPlan, HelperPlan } from "../../engine/engine.ts";
+import {
+  type Attachment,
+  type ContainerPlan,
+  EngineError,
+  type HelperPlan,
+  type HelperResult,
+} from "../../engine/engine.ts";
 import { busybox } from "../plan/deadline.ts";
 import { label, type Role } from "../plan/labels.ts";
 import { removeContainers } from "../task/clean-up.ts";
@@ -194,18 +200,21 @@ export class Sandbox {
     return likenessOf(this.#said.slice(0, -endOf(word).length), word);
   }
 
-  async #help(command: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  async #help(command: string[]): Promise<HelperResult> {
     return await runHelper(this.#kit, { command, network: { mode: "join", container: this.id } });
   }
 }
 
 /** For moments only: what is left of it after a crash goes within minutes. */
 const helperLifeMs = 2 * 60_000;
+/** Tasks and the rules of all the others wait for it. */
+const helperMs = 30_000;
 
+/** Rejects with EngineError; `unreachable` where it does not end, be it paused, or its end not told. */
 export async function runHelper(
   { ground, image, newId, helpers }: HelperKit,
   plan: Pick<HelperPlan, "command" | "network">,
-): Promise<{ code: number; stdout: string; stderr: string }> {
+): Promise<HelperResult> {
   const { engine, clock, agent } = ground;
   const name = `cofferdam-helper-${newId()}`;
   const labels = {
@@ -214,9 +223,14 @@ export async function runHelper(
     [label.sandbox]: name,
     [label.deadline]: String(clock.now() + helperLifeMs),
   };
+  const patience = new AbortController();
   helpers.add(name);
   try {
-    return await engine.runHelper({ name, labels, image, ...plan }, new AbortController().signal);
+    const running = engine.runHelper({ name, labels, image, ...plan }, patience.signal);
+    if (await settledWithin(running, helperMs, clock)) return await running;
+    const error = new EngineError("unreachable", `run ${name}: it did not end within ${helperMs / 1000} s`);
+    patience.abort(error);
+    throw error;
   } catch (error) {
     // The engine's side goes on removing it, and may fail at that, too: whoever ends looks once more.
     ground.leftovers.add(name);

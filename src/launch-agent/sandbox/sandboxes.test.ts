@@ -1,28 +1,35 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { anAgent } from "../../../test/fakes/launch-agents.ts";
+import { anAgent, quiet } from "../../../test/fakes/launch-agents.ts";
+import { ManualClock } from "../../../test/fakes/manual-clock.ts";
 import { FakeHost, isSandbox, playSandbox, sandboxImageLabels } from "../../../test/fakes/sandbox.ts";
 import { until } from "../../../test/fakes/until.ts";
 import { createDummyEngine, type DummyEngine } from "../../engine/dummy/index.ts";
 import { EngineError } from "../../engine/engine.ts";
+import { type Clock, systemClock } from "../../lib/clock.ts";
 import { Secret } from "../../lib/secret.ts";
 import { Network } from "../../protocol/task.ts";
 import { type LaidGround, layGround } from "../ground.ts";
+import { LaunchLane } from "../relay/launch-lane.ts";
+import { RecordRelay } from "../relay/records.ts";
 import type { SandboxNeed } from "./need.ts";
 import type { SandboxOptions } from "./options.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Sandboxes } from "./sandboxes.ts";
+import { tellSeen } from "./tell-seen.ts";
 
 const never = new AbortController().signal;
 
 let host: FakeHost;
 let engine: DummyEngine;
 let laid: LaidGround;
+let clock: Clock;
 /** What the sandboxes have in a file that tasks can write. */
 let hosts: string;
 let addresses: string[];
 
 beforeEach(() => {
   host = new FakeHost();
+  clock = systemClock;
   hosts = "127.0.0.1 localhost\n";
   addresses = ["198.51.100.7"];
 });
@@ -53,6 +60,7 @@ async function openAgain(options: Partial<SandboxOptions> = {}): Promise<Sandbox
       scope: "scope",
       classes: [{ name: "ns/class", token: new Secret("t") }],
       engine,
+      clock,
       resolve: async () => addresses,
       sandboxes: { mode: "required", ready: 1, pauseMs: 0, ...options },
     },
@@ -66,7 +74,7 @@ function need(changes: Partial<SandboxNeed> = {}): SandboxNeed {
 }
 
 async function take(sandboxes: Sandboxes, wanted: SandboxNeed = need()): Promise<Sandbox> {
-  return await sandboxes.take(wanted, { untilMs: Date.now(), signal: never });
+  return await sandboxes.take(wanted, { untilMs: clock.now(), signal: never });
 }
 
 /** Gives it back, and waits until it has been looked at. */
@@ -251,6 +259,66 @@ test("what an earlier process knew of a name stays in force as long as nothing i
 
   expect(host.scripts).toHaveLength(before);
   sandboxes.giveBack(adopted);
+});
+
+/** Lets the time pass that the helper of `host.stuck` has, once it runs. */
+async function outwait(manual: ManualClock): Promise<void> {
+  await until(() => host.stuck === undefined);
+  manual.pass(30_000);
+}
+
+/** For those who find nothing to say. */
+function unheardLane(): LaunchLane {
+  const nobody = async () => await Promise.reject(new Error("nobody listens"));
+  return new LaunchLane(new RecordRelay({ post: nobody, onAck: () => {}, onFailure: () => {}, gather: nobody }), clock);
+}
+
+async function helpers(): Promise<string[]> {
+  const all = await engine.list({ "dev.cofferdam.role": "sandbox" }, never);
+  return all.map(({ id }) => id).filter((id) => id.startsWith("cofferdam-helper-"));
+}
+
+test("a helper that does not end holds nobody's report, and is removed", async () => {
+  const manual = new ManualClock("2026-01-01T00:00:00Z");
+  clock = manual;
+  const sandboxes = await open();
+  const sandbox = await take(sandboxes, registryOnly);
+  host.stuck = sandbox.id;
+  const warnings: string[] = [];
+
+  const log = { ...quiet, warn: (_facts: object, words: string) => warnings.push(words) };
+  const told = tellSeen(sandbox, { lane: unheardLane(), log });
+  await until(async () => (await helpers()).length > 0);
+  const [name = ""] = await helpers();
+  expect(sandboxes.owns(name)).toBe(true);
+  await outwait(manual);
+  await told;
+
+  expect(warnings).toEqual(["what a task's rules refused could not be read"]);
+  expect(sandboxes.owns(name)).toBe(false);
+  expect(await helpers()).toEqual([]);
+});
+
+test("a helper that does not end keeps no other sandbox from its new rules", async () => {
+  const manual = new ManualClock("2026-01-01T00:00:00Z");
+  clock = manual;
+  const sandboxes = await open({ checkMs: 0 });
+  const stop = new AbortController();
+  const first = await take(sandboxes, registryOnly);
+  const second = await take(sandboxes, registryOnly);
+  const before = second.rules.hash;
+  host.stuck = first.id;
+  host.says += "local 192.0.2.99 dev eth1 scope host\n";
+
+  const kept = sandboxes.keep({ signal: stop.signal, freeBytes: () => 0 });
+  await outwait(manual);
+  await until(() => second.rules.hash !== before);
+  // The first one, too, when it is looked at again.
+  await until(() => first.rules.hash !== before);
+  stop.abort();
+  await kept;
+
+  expect(await helpers()).toEqual([]);
 });
 
 test("the network that another agent took away is made again", async () => {

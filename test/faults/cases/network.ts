@@ -82,6 +82,11 @@ export const networkFaults: readonly Fault[] = [
     { match: anything, probability: 0.1, harm: { kind: "lose-answer" } },
     { match: anything, probability: 0.1, harm: { kind: "reset-after-headers" } },
   ]),
+  {
+    id: "F21",
+    what: "a proxy with nothing behind it: 404 to everything for 10 s, and 401 for 5 s",
+    run: async (world) => await answerInItsPlace(world),
+  },
 ];
 
 interface PlannedHarm {
@@ -183,6 +188,33 @@ async function stall(world: World): Promise<string> {
   await sleep(12_000);
   wire.wire.stalled = false;
   return await world.finish();
+}
+
+async function answerInItsPlace(world: World): Promise<string> {
+  await world.begin();
+  await world.startAgent();
+  const running = await world.start(ticking({ ticks: 200, everyMs: 100 }));
+  await world.untilOutput(running);
+  const spells = [
+    {
+      forMs: 10_000,
+      status: 404,
+      body: "404 page not found\n",
+      headers: { "content-type": "text/plain; charset=utf-8" },
+    },
+    { forMs: 5_000, status: 401, body: page },
+  ];
+  let harmed = 0;
+  // What is held then ends with what was behind the proxy.
+  world.proxy.cut();
+  for (const { forMs, ...answer } of spells) {
+    const rule = world.proxy.add({ match: anything, fault: { kind: "answer", ...answer } });
+    await sleep(forMs);
+    rule.remove();
+    if (rule.hits === 0) throw new Error(`nobody got a ${answer.status}: the test proves nothing`);
+    harmed += rule.hits;
+  }
+  return `${await world.finish()}, calls harmed ${harmed}`;
 }
 
 async function expire(world: World): Promise<string> {

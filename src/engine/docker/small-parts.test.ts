@@ -43,7 +43,12 @@ describe("errors", () => {
     [500, "unable to find user nobody2: no matching entries in passwd file", "start", "not-startable"],
     [500, "connection closed: unavailable", "start", "unreachable"],
     [500, "transport is closing: unavailable", "start", "unreachable"],
-    [500, 'connection error: desc = "transport: error while dialing: dial unix:///x": unavailable', "start", "unreachable"],
+    [
+      500,
+      'connection error: desc = "transport: error while dialing: dial unix:///x": unavailable',
+      "start",
+      "unreachable",
+    ],
     [500, "service unavailable in this region", "start", "failed"],
   ] as const)("reads %i «%s» on %s as %s", (status, message, situation, code) => {
     expect(errorOfAnswer({ status, message }, "x", situation).code).toBe(code);

@@ -36,7 +36,9 @@ describe("resource classes", () => {
 
   test.each([
     [{ resource_class: "ab" }, "resource_class"],
-    [{ resource_class: "a b/c" }, "namespace/name"],
+    [{ resource_class: "a b/c" }, "NAMESPACE/NAME"],
+    [{ resource_class: "Acme/linux" }, "NAMESPACE/NAME"],
+    [{ resource_class: "acme/a.b" }, "NAMESPACE/NAME"],
     [{ resource_class: "a/b", settings: { limits: { cpus: -1 } } }, "limits.cpus"],
     [{ resource_class: "a/b", settings: { network: { alow: [] } } }, "network.alow"],
     [{ resource_class: "a/b", settings: { network: { deny: [{ to: "x", port: ["1"] }] } } }, "network.deny.0.port"],

@@ -1,9 +1,11 @@
+import { fastify } from "fastify";
 import { expect, test } from "vitest";
 import { operatedControlPlane } from "../../../test/fakes/operated-control-plane.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { agentApi } from "../../protocol/agent-api.ts";
 import { NewTokenItem, operatorApi } from "../../protocol/operator-api.ts";
 import { TokenTries } from "../auth/token-tries.ts";
+import { boundTokenTries } from "./token-tries.ts";
 
 const burst = 50;
 
@@ -79,6 +81,23 @@ test("a token that has been taken away is not right any more", async () => {
   for (let index = 0; index <= burst; index++) await here.ask(`wrong-${index}`);
 
   expect([first.status, (await here.ask(token)).status]).toEqual([401, 429]);
+});
+
+test("one who goes before the answer is counted, too, and gets the answer that was due", async () => {
+  const server = fastify();
+  boundTokenTries(server, { clock: systemClock });
+  server.get("/", async (request, reply) => {
+    Object.defineProperty(request.raw, "socket", { value: null });
+    return await reply.code(401).send("no");
+  });
+  const ask = async () => await server.inject({ url: "/", headers: { "circle-token": "wrong" } });
+
+  const statuses: number[] = [];
+  for (let index = 0; index <= burst; index++) statuses.push((await ask()).statusCode);
+
+  expect(new Set(statuses.slice(0, burst))).toEqual(new Set([401]));
+  expect((await ask()).json()).toMatchObject({ message: expect.stringContaining("too many wrong tokens") });
+  await server.close();
 });
 
 test("what is remembered of addresses is bounded: the one that was heard of longest ago is forgotten", () => {

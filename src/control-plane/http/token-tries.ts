@@ -19,19 +19,28 @@ const ofClasses: ReadonlySet<string> = new Set([
  */
 export function boundTokenTries(server: FastifyInstance, { clock }: Pick<Context, "clock">): void {
   const tries = new TokenTries(clock);
+  // By the time of the answer the caller may have gone, and its socket with it.
+  const came = new WeakMap<FastifyRequest, Tried>();
   server.addHook("onRequest", async (request) => {
     const tried = tokenOf(request);
-    if (tried) tries.expectFew(tried.address, tried.token);
+    if (!tried) return;
+    came.set(request, tried);
+    tries.expectFew(tried.address, tried.token);
   });
   server.addHook("onSend", async (request, { statusCode }) => {
-    const tried = tokenOf(request);
+    const tried = came.get(request);
     if (tried && statusCode === 401) tries.wasWrong(tried.address, tried.token);
     if (tried && statusCode < 400) tries.wasRight(tried.token);
   });
 }
 
+interface Tried {
+  address: string;
+  token: string;
+}
+
 /** Undefined where there is none to bound, or nobody else could come: on a socket of this machine. */
-function tokenOf(request: FastifyRequest): { address: string; token: string } | undefined {
+function tokenOf(request: FastifyRequest): Tried | undefined {
   const { headers, routeOptions, socket } = request;
   const url = routeOptions.url ?? "";
   const token = headers["circle-token"] ?? headers.authorization;

@@ -262,14 +262,20 @@ test("what an agent of several classes left goes though the token of one of them
   await expect.poll(async () => await engine.inspect("sandbox", never), { timeout: 10_000 }).toBeUndefined();
 });
 
+/** A second container that says to be the same attempt, never started. Gives the first one's name. */
+async function addTwin(task: FakeTask): Promise<string> {
+  const [container] = await engine.list({ "dev.cofferdam.task": task.task.id }, never);
+  const { name = "" } = (await engine.inspect(container?.id ?? "", never)) ?? {};
+  await engine.create(aPlan({ name: `${name}.twin`, labels: container?.labels ?? {} }), never);
+  return name;
+}
+
 test("of two containers of one attempt the one is taken up that was started, and the other goes", async () => {
   const task = controlPlane.enqueue(aTask());
   const first = await start();
   await inTheMiddle(task);
   first.die();
-  const [container] = await engine.list({ "dev.cofferdam.task": task.task.id }, never);
-  const { name = "" } = (await engine.inspect(container?.id ?? "", never)) ?? {};
-  await engine.create(aPlan({ name: `${name}.twin`, labels: container?.labels ?? {} }), never);
+  await addTwin(task);
 
   await start();
 
@@ -283,9 +289,7 @@ test("of two containers of one attempt that were never started one is begun, and
   const task = controlPlane.enqueue(aTask());
   const first = await start({}, { atCall: "create", when: "after" });
   await first.died;
-  const [container] = await engine.list({ "dev.cofferdam.task": task.task.id }, never);
-  const { name = "" } = (await engine.inspect(container?.id ?? "", never)) ?? {};
-  await engine.create(aPlan({ name: `${name}.twin`, labels: container?.labels ?? {} }), never);
+  const name = await addTwin(task);
 
   await start();
 
